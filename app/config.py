@@ -53,6 +53,16 @@ HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9
 NetworkName = Annotated[str, AfterValidator(parse_network)]
 
 
+FrameSources = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        pattern=r"^(\*|'none'|'self'|https?://[A-Za-z0-9*.-]+(:\d{1,5})?( +https?://[A-Za-z0-9*.-]+(:\d{1,5})?)*)$",
+        max_length=1_000,
+    ),
+]
+
+
 class Settings(BaseSettings):
     """Every setting, with its default and one sentence; `SINGULAR_LENS_PORT=80` and `--port 80` are the same."""
 
@@ -76,6 +86,11 @@ class Settings(BaseSettings):
         "",
         pattern=r"^(https?://[^\s?#]+)?$",
         description="Address that copied links start with, if not the one in the request.",
+    )
+    frame_ancestors: FrameSources = Field(
+        "*",
+        description="Sites that may show pages with embed=1 in a frame: * for all, 'none' for none, or addresses such as "
+        "https://huggingface.co with spaces between them. No other page is ever framed.",
     )
     root_path: str = Field(
         "",

@@ -733,3 +733,12 @@ class PageQuery(PathQuery, RankedQuery, TableQuery):
     def options(self) -> Options:
         """Convert the form to what the explorer takes."""
         return replace(super().options(), whole=self.format is not None, tokens=self.k)
+
+
+class OembedQuery(Query):
+    """What a site that puts a page in a frame asks."""
+
+    url: str = option_field("url", "oembed")
+    maxwidth: int | None = option_field("maxwidth", "oembed")
+    maxheight: int | None = option_field("maxheight", "oembed")
+    format: Literal["json"] = option_field("format", "oembed")

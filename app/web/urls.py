@@ -64,6 +64,8 @@ EXPERIMENTS = "x"
 """Part of the path between a model and the key of an experiment; behind a model's, the form that asks for one."""
 CONTINUATION = "continuation"
 """Behind each of them: the stream of how the text goes on."""
+CARD = "card.png"
+"""Last part of the path of the picture that a link shows where it is pasted."""
 SCRIPT = "script"
 """And the Python that repeats it."""
 LENS = "lens"
@@ -130,6 +132,28 @@ class Urls:
         """
         query = _query_string(_page_of(address, under), _keep_relevant(address, view), changes)
         return f"{self.root}/{address}{_path_below(under)}{query}"
+
+    def card(self, address: Address, view: View | None = None, under: str = "", **changes: object) -> str:
+        """Link the picture of a place, absolutely: other sites fetch it.
+
+        Example: card(parse("gpt2/L5/H3"), view) -> "https://lens.example/gpt2/L5/H3/card.png"
+        """
+        query = _query_string(_page_of(address, under), _keep_relevant(address, view), changes)
+        return f"{self.origin}/{address}{_path_below(under)}/{CARD}{query}"
+
+    def own_card(self) -> str:
+        """Link the picture of pages that have none of their own."""
+        return f"{self.origin}/-/{CARD}"
+
+    def oembed(self, address: Address, view: View | None = None) -> str:
+        """Link the description of how another site puts a place in a frame."""
+        link = f"{self.origin}/{address}{_query_string(_page_of(address, ''), _keep_relevant(address, view), {})}"
+        return f"{self.origin}/-/oembed?{urlencode({'url': link})}"
+
+    def embedded(self, address: Address, view: View) -> str:
+        """Link a place as a frame of another site shows it, absolutely."""
+        query = _query_string(_page_of(address, ""), _keep_relevant(address, view), {})
+        return f"{self.origin}/{address}{query}{'&' if query else '?'}embed=1"
 
     def full(self, head: Address, view: View | None = None, **changes: object) -> str:
         """Link the full circuits of a head.

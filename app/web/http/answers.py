@@ -12,7 +12,9 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.explorer.pages.using.scripts import ChangeScript
+from app.web.http.embedding import is_embedded
 from app.web.http.negotiation import coding_of, is_known
+from app.web.http.security import allow_frames
 from app.web.http.site import resources_of, site_of, urls_of
 from app.web.http.threads import make_pieces_in_long_thread
 from app.web.view.assets import pack, pack_pieces
@@ -71,7 +73,9 @@ def page_answer(request: Request, page: object, headers: Mapping[str, str] | Non
     """Answer with the page, or with its fragment when htmx asks for that."""
     picture = PAGE_TEMPLATES[type(page)]
     if not wants_fragment(request):
-        return html_answer(request, picture.whole, headers=headers, page=page, layout="base.html")
+        framed = picture.may_be_framed and is_embedded(request.query_params)
+        out = dict(headers or {}) | (allow_frames(site_of(request).settings.frame_ancestors) if framed else {})
+        return html_answer(request, picture.whole, headers=out, page=page, layout="base.html", framed=framed)
     if is_from_waiting_page(request):
         return html_answer(
             request,
@@ -97,10 +101,11 @@ def html_answer(
 def render(request: Request, template: str, **context: object) -> str:
     """Render a template with the context that every page may need."""
     site = site_of(request)
-    allowed = site.settings.allow_jobs
+    framed = bool(context.setdefault("framed", False))
+    allowed = site.settings.allow_jobs and not framed
     shown = allowed or not resources_of(request).jobs.is_empty()
     filled = site.templates.get_template(template)
-    prompts = site.settings.prompts_for != "off"
+    prompts = site.settings.prompts_for != "off" and not framed
     return filled.render(
         context, urls=urls_of(request), jobs_allowed=allowed, jobs_shown=shown, prompts_allowed=prompts
     )
@@ -137,6 +142,15 @@ def csv_stream(request: Request, pieces: Iterable[str], content: str, name: str)
         return StreamingResponse(make_pieces_in_long_thread(request, body), 200, headers, CSV)
     packed_body = make_pieces_in_long_thread(request, pack_pieces(body, PACK_LEVEL))
     return StreamingResponse(packed_body, 200, headers | {"Content-Encoding": "gzip"}, CSV)
+
+
+def picture_answer(request: Request, png: bytes, *, is_final: bool) -> Response:
+    """Answer with a picture; one that is not `final` is drawn anew the next time."""
+    tag = _make_etag(png)
+    out = {"Cache-Control": "public, max-age=3600" if is_final else "no-store", "ETag": tag, "Vary": "Host"}
+    if is_final and is_known(request, tag):
+        return Response(status_code=304, headers=out)
+    return Response(png, 200, out, "image/png")
 
 
 def content_answer(

@@ -15,6 +15,7 @@ from starlette.types import Scope
 from app.explorer.asking.places import find_model
 from app.explorer.errors import ExplorerError
 from app.explorer.resources import Resources
+from app.web.http.embedding import EMBED, is_embedded
 from app.web.http.patience import PatientRoute
 from app.web.http.targets import take_off_root
 
@@ -78,6 +79,8 @@ class PageTargets:
             fingerprint = model.fingerprint
             if options.get("weights") == model.processing_shown_first(resources.default_weights):
                 del options["weights"]
+        if is_embedded(said):
+            options[EMBED] = True
         is_file = "format" in options
         has_parts = not is_file and not path.startswith(f"{API}/")
         return PageTarget(path, fingerprint, tuple(sorted(options.items())), has_parts, is_made_at_once=not is_file)

@@ -18,12 +18,18 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
+FRAMED_BY_NONE = "frame-ancestors 'none'"
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+def allow_frames(sources: str) -> dict[str, str]:
+    """Return the header of a page that these sites may show in a frame; else as of all pages."""
+    return {"Content-Security-Policy": POLICY.replace(FRAMED_BY_NONE, f"frame-ancestors {sources}")}
 
 
 class SecureHeaders:
@@ -37,7 +43,9 @@ class SecureHeaders:
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                given = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    given.setdefault(name, value)  # a page that may be framed says so itself
             await send(message)
 
         await self.app(scope, receive, send_secured if scope["type"] == "http" else send)

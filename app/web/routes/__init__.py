@@ -4,6 +4,7 @@ from app.web.routes import (
     api,
     around,
     blind,
+    cards,
     full,
     heads,
     health,
@@ -21,6 +22,7 @@ ROUTERS = tuple(
     room.router
     for room in (
         health,
+        cards,
         search,
         full,
         blind,

@@ -56,6 +56,8 @@ class PageTemplate(NamedTuple):
     """The fragment for any other target; None: the page without the frame around it."""
     parts: Mapping[str, str] = {}
     """Id of an element -> the fragment of that element alone."""
+    may_be_framed: bool = False
+    """Other sites may show it in a frame: it asks nothing of a visitor."""
 
 
 FULL_HEAT_Z = 6.0
@@ -65,32 +67,33 @@ DEEPEST_PLACE = 4
 DISTANCES = (0, 1, 2, 4, 8, 16, 64, 256, 1024)
 
 PAGE_TEMPLATES: dict[type, PageTemplate] = {
-    HomePage: PageTemplate("home.html"),
-    ModelPage: PageTemplate("model.html", parts={"written": "_fragments/written.html"}),
-    LayerPage: PageTemplate("layer.html"),
-    HeadPage: PageTemplate("head.html"),
-    FullPage: PageTemplate("full.html"),
-    MatrixPage: PageTemplate("matrix.html"),
-    DirectionPage: PageTemplate("direction.html", parts={"rotation": "_fragments/rotation.html"}),
+    HomePage: PageTemplate("home.html", may_be_framed=True),
+    ModelPage: PageTemplate("model.html", parts={"written": "_fragments/written.html"}, may_be_framed=True),
+    LayerPage: PageTemplate("layer.html", may_be_framed=True),
+    HeadPage: PageTemplate("head.html", may_be_framed=True),
+    FullPage: PageTemplate("full.html", may_be_framed=True),
+    MatrixPage: PageTemplate("matrix.html", may_be_framed=True),
+    DirectionPage: PageTemplate("direction.html", parts={"rotation": "_fragments/rotation.html"}, may_be_framed=True),
     FitPage: PageTemplate("fit.html"),
-    AroundPage: PageTemplate("around.html", parts={"around": "_fragments/around.html"}),
-    TokenPage: PageTemplate("token.html", parts={"groups": "_fragments/token_groups.html"}),
-    PairPage: PageTemplate("pair.html"),
+    AroundPage: PageTemplate("around.html", parts={"around": "_fragments/around.html"}, may_be_framed=True),
+    TokenPage: PageTemplate("token.html", parts={"groups": "_fragments/token_groups.html"}, may_be_framed=True),
+    PairPage: PageTemplate("pair.html", may_be_framed=True),
     AskedPairPage: PageTemplate("pair_asked.html"),
-    ComparePage: PageTemplate("compare.html"),
-    CensusPage: PageTemplate("census.html"),
+    ComparePage: PageTemplate("compare.html", may_be_framed=True),
+    CensusPage: PageTemplate("census.html", may_be_framed=True),
     NotablePage: PageTemplate(
         "notable.html",
         "_fragments/notable.html",
         {"gallery": "_fragments/gallery.html", "examples": "_fragments/examples.html"},
+        may_be_framed=True,
     ),
     BlindPage: PageTemplate("blind.html"),
-    SearchPage: PageTemplate("search.html", parts={"found": "_fragments/found_typed.html"}),
+    SearchPage: PageTemplate("search.html", parts={"found": "_fragments/found_typed.html"}, may_be_framed=True),
     EveryPage: PageTemplate("every.html"),
-    CompositionPage: PageTemplate("composition.html"),
-    ContrastPage: PageTemplate("contrast.html"),
+    CompositionPage: PageTemplate("composition.html", may_be_framed=True),
+    ContrastPage: PageTemplate("contrast.html", may_be_framed=True),
     SuggestPage: PageTemplate("suggest.html", "_fragments/suggested.html"),
-    AlikePage: PageTemplate("alike.html", "_fragments/alike.html"),
+    AlikePage: PageTemplate("alike.html", "_fragments/alike.html", may_be_framed=True),
     PromptFormPage: PageTemplate("prompt_form.html"),
     PromptPage: PageTemplate("prompt.html", parts={"totals": "_fragments/totals.html"}),
     CoursePage: PageTemplate("prompt_direction.html"),
@@ -103,8 +106,8 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     ExperimentFormPage: PageTemplate("experiment_form.html"),
     ExperimentPage: PageTemplate("experiment.html"),
     PairsPage: PageTemplate("pairs.html"),
-    LinearPage: PageTemplate("linear.html"),
-    UnlikelyPage: PageTemplate("unlikely.html"),
+    LinearPage: PageTemplate("linear.html", may_be_framed=True),
+    UnlikelyPage: PageTemplate("unlikely.html", may_be_framed=True),
     JobsPage: PageTemplate("jobs.html", "_fragments/jobs.html"),
     JobPage: PageTemplate("job.html", "_fragments/job.html"),
 }

@@ -1,0 +1,206 @@
+"""A card: what a link shows where it is pasted, as a value, made of the value of its page. Knows no font and no SVG."""
+
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Literal
+
+from app.explorer.pages.directions import Direction, DirectionPage, SideReadout
+from app.explorer.pages.maps import LayerPage, ModelPage
+from app.explorer.pages.matrices import HeadPage, MatrixPage
+from app.explorer.pages.search import SearchPage
+from app.explorer.pages.using.experiments import ExperimentPage
+
+MOST_TOKENS = 10
+MOST_BARS = 128
+VERBS = frozenset({"read", "write"})
+Tone = Literal["", "p", "n"]
+COLOURS = ("#f3efe7", "#dfe9f4", "#b9d3ec", "#8db9e0", "#62a3e2", "#2f78b8", "#0b5a9c")
+"""Colours of a map's cells, the smallest value first."""
+MAP_BOX = (740.0, 236.0, 396.0, 296.0)
+"""Left, top, width and height of a map on a card."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardRow:
+    """A line of a card."""
+
+    label: str
+    tokens: tuple[str, ...] = ()
+    tone: Tone = ""
+    is_marked: bool = False
+    """These tokens are more alike than those of random directions."""
+    said: str = ""
+    """Words in the place of tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A card."""
+
+    kicker: str
+    """The model, or what stands above the title."""
+    title: str
+    subtitle: str = ""
+    rows: tuple[CardRow, ...] = ()
+    spectrum: tuple[float, ...] = ()
+    at: int | None = None
+    """The place in the spectrum that the card is of."""
+    cells: tuple[tuple[float, float, float, str], ...] = ()
+    """Squares of a map: left, top, size, colour."""
+    verdict: str = ""
+    is_marked: bool = False
+    """A mark stands before the verdict."""
+
+
+@singledispatch
+def draw_card(page: object) -> Card:
+    """Make the card of a page; TypeError for a page that has none."""
+    raise TypeError(f"{type(page).__name__} has no card")
+
+
+@draw_card.register
+def _of_direction(page: DirectionPage) -> Card:
+    signs: tuple[Tone, ...] = ("p", "n")
+    rows = [row for side in (page.left, page.right) for sign in signs if (row := _row_of_side(side, sign)) is not None]
+    marked = sum(row.is_marked for row in rows)
+    verdict = ""
+    if page.is_judged:
+        verdict = f"{marked} of {len(rows)} ends stand out" if marked else "No end stands out from random ones"
+    place = page.indices.index(page.index)
+    return Card(
+        kicker=page.model.name,
+        title=page.label,
+        subtitle=f"{_name_kind(page)} of {page.rank} · σ {page.singular_value:.3g} · {page.energy_share:.1%} of the matrix",
+        rows=tuple(rows),
+        spectrum=page.singular_values[:MOST_BARS],
+        at=place if place < MOST_BARS else None,
+        verdict=verdict,
+        is_marked=marked > 0,
+    )
+
+
+@draw_card.register
+def _of_matrix(page: MatrixPage) -> Card:
+    found = sum(min(verdict.n_readable, verdict.n_found) for verdict in page.verdicts)
+    judged = sum(verdict.n_rays for verdict in page.verdicts)
+    return Card(
+        kicker=page.model.name,
+        title=page.label,
+        subtitle=f"{page.rank} directions in the basis {page.view.basis}",
+        rows=tuple(_list_directions(page.directions, 4)),
+        spectrum=page.singular_values[:MOST_BARS],
+        verdict=f"{found} of {judged} ends stand out" if judged else "",
+        is_marked=found > 0,
+    )
+
+
+@draw_card.register
+def _of_head(page: HeadPage) -> Card:
+    rows = [*_list_directions(page.ov.directions, 2, "OV "), *_list_directions(page.qk.directions, 2, "QK ")]
+    return Card(
+        kicker=page.model.name,
+        title=page.label,
+        subtitle="What an attention head reads, writes and looks for",
+        rows=tuple(rows),
+        spectrum=page.ov.singular_values[:MOST_BARS],
+    )
+
+
+@draw_card.register
+def _of_layer(page: LayerPage) -> Card:
+    pairs = page.heads[:5]
+    rows = [row for pair in pairs for row in _list_directions(pair.ov.strongest, 1, f"H{pair.ov.address.head} ")]
+    return Card(
+        kicker=page.model.name,
+        title=page.label,
+        subtitle=f"{len(page.heads)} heads, the strongest direction of each",
+        rows=tuple(rows),
+    )
+
+
+@draw_card.register
+def _of_model(page: ModelPage) -> Card:
+    one = page.model
+    return Card(
+        kicker="The singular directions of",
+        title=one.name,
+        subtitle=f"{one.n_layers} layers of {one.n_heads} heads · width {one.d_model} · {one.d_vocab:,} tokens",
+        rows=tuple(
+            CardRow(cell.address.label, tuple(token.shown for token in cell.plus), "p")
+            for cell in page.map.ranked[:5]
+            if cell.plus
+        ),
+        cells=_draw_map(page),
+        verdict=f"Heads coloured by {page.map.score.replace('-', ' ')}",
+    )
+
+
+@draw_card.register
+def _of_search(page: SearchPage) -> Card:
+    rows = [
+        CardRow(f"{one.label}", tuple(token.shown for token in one.tokens[:MOST_TOKENS]), one.ray) for one in page.hits
+    ]
+    return Card(
+        kicker=page.model.name,
+        title=page.inquiry.q or "Search",
+        subtitle=f"{page.n_hits} ends of directions found" if page.hits else "Which directions are about these words?",
+        rows=tuple(rows[:5]),
+    )
+
+
+@draw_card.register
+def _of_experiment(page: ExperimentPage) -> Card:
+    change = page.change
+    title = change.get("edit") or change.get("of") or f"SARA, {change['rule']}, c {change['pull']}"
+    interval = page.divergence.interval
+    told = f" ({interval.low:.2g} to {interval.high:.2g})" if interval else ""
+    rows = [
+        CardRow("KL", said=f"{page.divergence.value:.2g}{told} · at random {page.random.value:.2g}"),
+        CardRow("beyond random", said=f"behind {page.n_beyond} of {len(page.trials)} prompts"),
+        CardRow("another token", said=f"is the likeliest behind {page.n_turned} of {len(page.trials)}"),
+    ]
+    return Card(
+        kicker=page.model.name, title=title, subtitle=f"An experiment on {len(page.trials)} prompts", rows=tuple(rows)
+    )
+
+
+def _row_of_side(side: SideReadout, sign: Tone) -> CardRow | None:
+    tokens = side.plus if sign == "p" else side.minus
+    if not tokens:
+        return None
+    judged = None if side.rays is None else side.rays.plus if sign == "p" else side.rays.minus
+    label = f"{side.side}{'s' * (side.side in VERBS)} {'+' if sign == 'p' else '−'}"
+    shown = tuple(token.shown for token in tokens[:MOST_TOKENS])
+    return CardRow(label, shown, sign, judged is not None and judged.stands_out)
+
+
+def _list_directions(directions: tuple[Direction, ...], most: int, before: str = "") -> list[CardRow]:
+    """List what directions write, or else read, at their + ends."""
+    rows = []
+    for one in directions[:most]:
+        side = one.right if one.right.plus else one.left
+        row = _row_of_side(side, "p")
+        if row is not None:
+            rows.append(CardRow(f"{before}{one.index} +", row.tokens, "p", row.is_marked))
+    return rows
+
+
+def _name_kind(page: DirectionPage) -> str:
+    return f"singular direction {page.index}" if page.view.basis == "svd" else f"{page.view.basis} {page.index}"
+
+
+def _draw_map(page: ModelPage) -> tuple[tuple[float, float, float, str], ...]:
+    """Draw heads as squares, the first layer first, in columns of layers."""
+    left, top, width, height = MAP_BOX
+    n_layers, n_heads = len(page.map.rows), max(map(len, page.map.rows))
+    step = min(width / n_layers, height / n_heads)
+    low, span = page.map.low, (page.map.high - page.map.low) or 1.0
+
+    def colour(value: float) -> str:
+        return COLOURS[min(len(COLOURS) - 1, int(len(COLOURS) * (value - low) / span))]
+
+    return tuple(
+        (round(left + step * x, 2), round(top + step * y, 2), round(0.86 * step, 2), colour(cell.value))
+        for x, row in enumerate(page.map.rows)
+        for y, cell in enumerate(row)
+    )

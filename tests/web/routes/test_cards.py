@@ -1,0 +1,191 @@
+"""Cards, oEmbed and frames: what a pasted link shows, and which pages other sites may put in a frame."""
+
+import re
+import shutil
+import struct
+from html import unescape
+from html.parser import HTMLParser
+from urllib.parse import quote
+
+import pytest
+
+from app.web.view.templating import PAGE_TEMPLATES
+from tests.explorer.banks import build_bank
+
+ORIGIN = {"Origin": "http://testserver"}
+PLACES = (
+    "/tiny",
+    "/tiny/L1",
+    "/tiny/L1/H2",
+    "/tiny/L1/H2/ov",
+    "/tiny/L1/H2/qk/svd/1",
+    "/tiny/embed",
+    "/tiny/L0/mlp-in",
+)
+FRAMED = (*PLACES, "/tiny/census", "/tiny/notable", "/tiny/token/70", "/tiny/search?q=that", "/tiny/L1/H2/full?token=t")
+UNFRAMED = ("/tiny/prompt", "/tiny/x", "/tiny/sara", "/-/glossary", "/-/settings", "/docs", "/tiny/L9", "/tiny/blind")
+
+
+@pytest.fixture(scope="module")
+def reader(serve, tiny_data, tmp_path_factory):
+    """A visitor of a server with a bank, where prompts are run and jobs may be started."""
+    client = serve(shutil.copytree(tiny_data, tmp_path_factory.mktemp("cards") / "data"), "tiny", allow_jobs=True)
+    build_bank(client.app.state.resources)
+    return client
+
+
+class Metas(HTMLParser):
+    def __init__(self, html):
+        super().__init__()
+        self.metas, self.links = {}, {}
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        said = dict(attrs)
+        if tag == "meta" and (name := said.get("property") or said.get("name")):
+            self.metas[name] = said.get("content")
+        if tag == "link" and said.get("type"):
+            self.links[said["type"]] = said["href"]
+
+
+def size_of(png):
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    return struct.unpack(">II", png[16:24])
+
+
+@pytest.mark.parametrize("path", [*FRAMED, *UNFRAMED[:6]])
+def test_every_page_says_what_a_chat_shows(reader, path):
+    found = Metas(reader.get(path).text).metas
+    assert found["og:site_name"] == "singular-lens"
+    assert found["og:title"].endswith("singular-lens")
+    assert found["og:description"]
+    assert (found["og:image:width"], found["og:image:height"]) == ("1200", "630")
+    assert found["twitter:card"] == "summary_large_image"
+    picture = found["og:image"]
+    assert picture.startswith("http://testserver/")
+    answer = reader.get(picture)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert size_of(answer.content) == (1200, 630)
+    assert len(answer.content) < 120_000
+    assert answer.headers["cache-control"] == "public, max-age=3600"
+
+
+def test_a_card_is_of_its_own_address_and_options(reader):
+    cards = [reader.get(f"{path}/card.png").content for path in PLACES]
+    assert len(set(cards)) == len(PLACES)
+    assert reader.get("/tiny/L1/H2/ov/card.png?weights=raw").content != cards[3]
+    tag = reader.get("/tiny/L1/H2/ov/card.png").headers["etag"]
+    assert reader.get("/tiny/L1/H2/ov/card.png", headers={"If-None-Match": tag}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/tiny/L9/card.png", 404),
+        ("/tiny/nothing/card.png", 404),
+        ("/none/card.png", 404),
+        ("/tiny/L1/card.png?weights=x", 422),
+    ],
+)
+def test_what_is_not_there_has_no_card(reader, path, status):
+    assert reader.get(path).status_code == status
+
+
+def test_a_link_pasted_before_it_is_computed_has_a_plain_card(serve, tiny_data, tmp_path):
+    data = shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
+    cold = serve(data, "tiny", wait_seconds=0)
+    answer = cold.get("/tiny/L1/H1/card.png")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    plain = answer.content
+    assert size_of(plain) == (1200, 630)
+    for _ in range(600):
+        if (answer := cold.get("/tiny/L1/H1/card.png")).headers["cache-control"] != "no-store":
+            break
+    assert answer.content != plain
+
+
+def test_an_experiments_card_is_its_visitors_own(reader):
+    fields = {"prompts": "so it is\nin the sea", "edit": "L1H2.ov.3:-1"}
+    place = reader.post("/tiny/x", data=fields, headers=ORIGIN).headers["location"]
+    page = reader.get(place)
+    assert Metas(page.text).metas["og:image"] == f"http://testserver{place}/card.png"
+    card = reader.get(f"{place}/card.png")
+    assert size_of(card.content) == (1200, 630)
+    assert card.headers["cache-control"] == "private, no-store"
+
+
+def policy_of(answer):
+    return re.search("frame-ancestors ([^;]+)", answer.headers["content-security-policy"])[1]
+
+
+@pytest.mark.parametrize("path", FRAMED)
+def test_a_page_that_asks_nothing_of_a_visitor_may_be_framed(reader, path):
+    framed = reader.get(f"{path}{'&' if '?' in path else '?'}embed=1")
+    assert framed.status_code == 200
+    assert policy_of(framed) == "*"
+    assert 'method="post"' not in framed.text
+    assert "<header" not in framed.text
+    assert '<base target="_blank">' in framed.text
+    whole = reader.get(path)
+    assert policy_of(whole) == "'none'"
+    assert "<header" in whole.text
+
+
+@pytest.mark.parametrize("path", UNFRAMED)
+def test_no_other_page_is(reader, path):
+    for asked in (f"{path}?embed=1", f"{path}?embed=0", f"/api/v1{path}?embed=1"):
+        assert policy_of(reader.get(asked)) == "'none'"
+
+
+def test_pages_that_post_are_marked_as_not_to_be_framed(reader):
+    """Whatever has a form that sends something is none of those; a new one must be looked at."""
+    assert {kind.__name__ for kind, how in PAGE_TEMPLATES.items() if not how.may_be_framed} >= {
+        *("FitPage", "BlindPage", "PromptFormPage", "PromptPage", "EditPage", "SteerPage", "SaraPage", "SaraFormPage"),
+        *("ExperimentFormPage", "ExperimentPage", "JobsPage", "JobPage"),
+    }
+
+
+@pytest.mark.parametrize("sources", ["'none'", "https://huggingface.co", "https://a.example https://*.b.example:8443"])
+def test_the_operator_says_who_may_frame(serve, tiny_data, tmp_path, sources):
+    own = serve(shutil.copytree(tiny_data, tmp_path / "data"), "tiny", frame_ancestors=sources)
+    assert policy_of(own.get("/tiny/L1/H2?embed=1")) == sources
+    assert policy_of(own.get("/tiny/L1/H2")) == "'none'"
+
+
+def test_oembed_describes_the_frame_and_the_picture(reader):
+    for path in (*PLACES, "/tiny/L1/H2/ov?weights=raw"):
+        link = Metas(reader.get(path).text).links["application/json+oembed"]
+        found = reader.get(link.removeprefix("http://testserver")).json()
+        assert (found["version"], found["type"]) == ("1.0", "rich")
+        source = unescape(re.search('src="([^"]+)"', found["html"])[1])
+        assert policy_of(reader.get(source.removeprefix("http://testserver"))) == "*"
+        assert (
+            reader.get(found["thumbnail_url"].removeprefix("http://testserver")).headers["content-type"] == "image/png"
+        )
+    narrow = reader.get("/-/oembed", params={"url": "http://testserver/tiny/L1/H2", "maxwidth": 300}).json()
+    assert narrow["width"] == 300
+    assert 'width="300"' in narrow["html"]
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("http://elsewhere/tiny/L1/H2", 404),
+        ("http://testserver.evil/tiny/L1", 404),
+        ("http://testserver/tiny/prompt", 404),
+        ("http://testserver/-/jobs", 404),
+        ("http://testserver/none/L1", 404),
+        ("http://testserver/tiny/L9", 404),
+        ("javascript:alert(1)", 404),
+        ('http://testserver/tiny/L1/H2?a="><script>alert(1)</script>', 200),
+        ("", 422),
+    ],
+)
+def test_oembed_describes_nothing_else_and_holds_no_markup(reader, url, status):
+    answer = reader.get(f"/-/oembed?url={quote(url, safe='')}")
+    assert answer.status_code == status
+    if status == 200:
+        html = answer.json()["html"]
+        assert html.count("<") == 2
+        assert html.count('"') == 10
+    assert reader.get("/-/oembed?url=http://testserver/tiny&format=xml").status_code == 422
