@@ -26,7 +26,7 @@ NARROWEST_CUT = 60
 
 
 @dataclass(frozen=True)
-class Chip:
+class DrawnChip:
     """A token in its place."""
 
     x: float
@@ -42,7 +42,7 @@ class DrawnRow:
     label: str
     tone: str
     is_marked: bool
-    chips: tuple[Chip, ...]
+    chips: tuple[DrawnChip, ...]
     said: str
 
 
@@ -93,7 +93,7 @@ def draw_png(templates: Environment, card: Card) -> bytes:
 
 
 def _place_row(letters: Lettering, number: int, row: CardRow, end: float) -> DrawnRow:
-    x, chips = float(MARGIN + LABEL_WIDTH), list[Chip]()
+    x, chips = float(MARGIN + LABEL_WIDTH), list[DrawnChip]()
     for token in row.tokens:
         text, room = letters.spell(token), end - x - 2 * CHIP_PAD
         if letters.measure(text, CHIP) > room:
@@ -101,7 +101,7 @@ def _place_row(letters: Lettering, number: int, row: CardRow, end: float) -> Dra
                 break
             text = letters.cut(text, CHIP, room)
         width = letters.measure(text, CHIP) + 2 * CHIP_PAD
-        chips.append(Chip(round(x, 1), round(width, 1), text))
+        chips.append(DrawnChip(round(x, 1), round(width, 1), text))
         x += width + CHIP_GAP
     label = letters.cut(letters.spell(row.label), 25, LABEL_WIDTH - 40)
     said = letters.cut(letters.spell(row.said), CHIP, end - MARGIN - LABEL_WIDTH)

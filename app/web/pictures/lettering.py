@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-SHIPPED = Path(__file__).parent / "fonts"
+SHIPPED = Path(__file__).parent / "vendor"
 FOUND = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
 """Folders in which a machine keeps its fonts."""
 WANTED = frozenset(
