@@ -58,6 +58,7 @@ class NotReady(ExplorerError):
         pending: "tuple[Future[Any], ...]" = (),
         *,
         rests: bool = False,
+        goes_on: bool = False,
     ) -> None:
         super().__init__(message)
         self.done, self.total = done, total
@@ -66,6 +67,8 @@ class NotReady(ExplorerError):
         """The computations that must end before asking again can help; empty where nobody can wait for them."""
         self.rests = rests
         """Whether the work is paused, or soon will be, until somebody asks again: the sooner, the better."""
+        self.goes_on = goes_on
+        """Whether the work goes on though nobody asks again."""
 
 
 class Importing(NotReady):

@@ -455,7 +455,10 @@ OPTIONS: tuple[Option, ...] = (
         "a token, or ids such as #512. Up to 8.",
         Bounds(longest=200),
     ),
-    Option("random", ("p", "x"), 1, "Of a change: as many random changes of the same kind and size beside it: 1 or 8."),
+    Option("random", ("p",), 1, "Of a change: as many random changes of the same kind and size beside it: 1 or 8."),
+    Option("random", ("x",), 8, "As many random changes of the same kind and size beside it: 1 or 8."),
+    Option("like", ("x",), "", "The key of an experiment that the form is filled in like.", Bounds(longest=16)),
+    Option("first", ("x",), "", "The key of a prompt that the form begins with.", Bounds(longest=16)),
     Option(
         "layer",
         ("p", "x"),

@@ -81,6 +81,11 @@ class ExperimentStore:
         is_own = found.key(fingerprint) == key
         return found if is_own and time.time() - found.made <= KEPT_SECONDS else None
 
+    def delete(self, fingerprint: str, key: str) -> None:
+        """Delete the experiment of that key, if it is here. OSError."""
+        if KEY.fullmatch(key):
+            self._path(fingerprint, key).unlink(missing_ok=True)
+
     def _make_room(self) -> None:
         """Delete experiments that are too old, and the oldest where there are too many."""
         found = []

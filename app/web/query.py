@@ -562,6 +562,8 @@ class ExperimentFormQuery(ViewQuery):
     token: str = option_field("token", "x")
     against: str = option_field("against", "x")
     random: Literal[1, 8] = option_field("random", "x")
+    like: str = option_field("like", "x")
+    first: str = option_field("first", "x")
 
     @field_validator("random", mode="before")
     @classmethod

@@ -21,8 +21,8 @@ from app.store.artifacts import Recipe
 
 AT_ONCE = 10
 """Recipes of a batch that are in line at a time."""
-MOST_BATCHES = 16
-MOST_OF_A_VISITOR = 2
+MOST_BATCHES = 32
+MOST_OF_A_VISITOR = 6
 MOST_ENDED = 200
 """Batches that are remembered for how they ended."""
 BUSY_SECONDS = 1.0
@@ -80,7 +80,7 @@ class Batches:
             own = sum(other.client == client for other in self._live.values()) if client else 0
             if own >= MOST_OF_A_VISITOR or len(self._live) >= MOST_BATCHES:
                 whose = f"{own} of yours" if own >= MOST_OF_A_VISITOR else f"{len(self._live)}"
-                raise Busy(f"{whose} are being run already: this one begins when you come back after one has ended.")
+                raise Busy(f"{whose} are being run already: this one begins when one has ended.")
             self._ended.pop(key, None)
             batch = self._live[key] = RecipeBatch(key, client, slug, title, tuple(recipes))
             self._live.move_to_end(key, last=False)  # most are short

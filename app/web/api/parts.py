@@ -48,7 +48,7 @@ FAULTS: dict[int | str, dict[str, Any]] = {
         202: "Being computed; ask again in Retry-After seconds.",
         400: "A Host header that is none.",
         404: "Nothing of that name; `detail` has the valid range.",
-        413: "A request with a body of more than 65,536 bytes, or of a length that it does not say.",
+        413: "A request with a body of more than 524,288 bytes, or of a length that it does not say.",
         414: "An address and query of more than 2,000 bytes.",
         421: "A host name that this server does not answer to.",
         422: "A query value out of its range.",

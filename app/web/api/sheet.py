@@ -11,8 +11,9 @@ of their cosines, of the axes of a head's output.
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from statistics import fmean, geometric_mean
+from statistics import fmean
 
 from app.core.judging.rays import HEADLINE
 from app.explorer.pages.composition import ComposedPair
@@ -20,7 +21,7 @@ from app.explorer.pages.directions import Direction, DirectionPage, SideReadout
 from app.explorer.pages.matrices import HeadPage, MatrixPage
 from app.explorer.pages.rays import Judgement, Token
 from app.explorer.pages.search import SearchPage
-from app.explorer.pages.using.experiments import ExperimentPage
+from app.explorer.pages.using.experiments import ExperimentPage, Trial
 
 Row = tuple[object, ...]
 FACT_COLUMNS = ("direction", "basis", "singular_value", "energy_share", "gap", "merit", "unit")
@@ -55,25 +56,36 @@ def direction_sheet(page: DirectionPage) -> str:
 
 
 def experiment_sheet(page: ExperimentPage) -> str:
-    """Write a row for each prompt of an experiment; random changes are told by their mean and their largest."""
-    swapped = ("swapped_factor",) if page.odds else ()
-    names = ("prompt", "text", "kl", "random_kl", "largest_random_kl", "factor", "random_factor", "before", "after")
-    rows = [
-        (
-            trial.key,
-            json.dumps("".join(token.text for token in trial.tokens), ensure_ascii=False),
-            trial.divergence,
-            fmean(trial.random),
-            max(trial.random),
-            trial.factor,
-            geometric_mean(trial.random_factors),
-            json.dumps(trial.before.token, ensure_ascii=False),
-            json.dumps(trial.after.token, ensure_ascii=False),
-            *((trial.swapped_factor,) if page.odds else ()),
-        )
-        for trial in page.trials
-    ]
-    return _write_csv([(*names, *swapped), *rows])
+    """Write a row for each prompt of an experiment; of random changes their mean, and each by its number."""
+    numbers = range(page.draws)
+    names = ["prompt", "text", "kl", "random_kl", "energy", "random_energy", "measured_before", "measured_after"]
+    names += ["factor", "random_factor", *(["swapped_factor"] if page.odds else [])]
+    names += ["before", "before_chance", "after", "after_chance"]
+    names += [f"random_{name}_{n}" for name in ("kl", "factor") for n in numbers]
+    rows = [_write_trial(trial, of_odds=bool(page.odds)) for trial in page.trials]
+    return _write_csv([tuple(names), *rows])
+
+
+def _write_trial(trial: Trial, *, of_odds: bool) -> Row:
+    return (
+        trial.key,
+        json.dumps("".join(token.text for token in trial.tokens), ensure_ascii=False),
+        trial.divergence,
+        fmean(trial.random),
+        trial.energy,
+        fmean(trial.random_energy) if trial.random_energy else None,
+        trial.measured_before,
+        trial.measured_after,
+        trial.factor,
+        math.exp(trial.random_gain),
+        *((trial.swapped_factor,) if of_odds else ()),
+        json.dumps(trial.before.token, ensure_ascii=False),
+        trial.before.chance,
+        json.dumps(trial.after.token, ensure_ascii=False),
+        trial.after.chance,
+        *trial.random,
+        *trial.random_factors,
+    )
 
 
 def matrix_sheet(*pages: MatrixPage) -> str:

@@ -18,7 +18,7 @@ LONGEST_TARGET = 2_000
 """Bytes of path and query that every proxy and browser passes on."""
 LARGEST_HEADERS = 16 * 1024
 """Bytes of all header fields, as other servers allow."""
-LARGEST_BODY = 64 * 1024
+LARGEST_BODY = 512 * 1024
 """Bytes of a body; more, or a body of unknown length, is refused. Only forms of prompts are read."""
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}

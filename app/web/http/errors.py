@@ -132,6 +132,8 @@ class Problem:
     """(URL, shown value): the same page with a value that may have been meant, such as a token."""
     done: int = 0
     total: int = 0
+    goes_on: bool = False
+    """True if the computation goes on though nobody asks again."""
     rests: bool = False
     """True if the computation rests, or soon will, until somebody asks again."""
     job: str | None = None
@@ -208,7 +210,8 @@ def _problem_of(request: Request, error: Exception) -> Problem:
     if isinstance(error, NotReady):
         job = error.job if isinstance(error, Importing) else None
         after = RESUME_SECONDS if error.rests else POLL_SECONDS
-        return replace(problem, done=error.done, total=error.total, rests=error.rests, job=job, retry_after=after)
+        problem = replace(problem, done=error.done, total=error.total, job=job, retry_after=after)
+        return replace(problem, rests=error.rests, goes_on=error.goes_on)
     return _show_way_on(request, problem, error)
 
 

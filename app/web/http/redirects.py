@@ -17,6 +17,7 @@ from app.explorer.asking.places import locate_model
 from app.explorer.errors import ComputationFailed, NotReady, UnknownAddress
 from app.explorer.visits import jobs
 from app.web.http.site import resources_of, urls_of
+from app.web.urls import CARD
 
 API = "/api/v1"
 BEHIND_A_LINK = "/.,;:)]}>\"'`’”»…!*_| "
@@ -74,6 +75,9 @@ def read_spot(request: Request, path: str) -> Spot:
     form, found = _route_of(request, path)
     if not found or "/-/jobs/" in form:
         return Spot(None)
+    if form.endswith(f"/{CARD}"):  # a picture is spelt as its page
+        spot = read_spot(request, path.removesuffix(f"/{CARD}"))
+        return Spot(spot.address, f"{spot.under}/{CARD}".removeprefix("/"))
     text = path.removeprefix(API).removeprefix("/")
     if "/p/{key}" in form or "/x/{key}" in form:
         return Spot(parse(found["model"]), text.partition("/")[2])

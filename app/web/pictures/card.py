@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import singledispatch
+from statistics import median
 from typing import Literal
 
 from app.explorer.pages.directions import Direction, DirectionPage, SideReadout
@@ -155,7 +156,7 @@ def _of_experiment(page: ExperimentPage) -> Card:
     interval = page.divergence.interval
     told = f" ({interval.low:.2g} to {interval.high:.2g})" if interval else ""
     rows = [
-        CardRow("KL", said=f"{page.divergence.value:.2g}{told} · at random {page.random.value:.2g}"),
+        CardRow("KL", said=f"{page.divergence.value:.2g}{told} · at random {median(page.random):.2g}"),
         CardRow("beyond random", said=f"behind {page.n_beyond} of {len(page.trials)} prompts"),
         CardRow("another token", said=f"is the likeliest behind {page.n_turned} of {len(page.trials)}"),
     ]

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -127,6 +128,7 @@ def make_environment(folder: Path, assets: dict[str, Asset], root: str) -> Envir
         auto_reload=False,
     )
     versioned = {name: f"{root}/static/{name}?v={asset.version}" for name, asset in assets.items()}
+    made.filters["median"] = median
     made.filters["literal"] = ascii  # the one way in which scripts write a value
     made.globals.update(
         static=versioned.__getitem__,

@@ -107,7 +107,8 @@ def test_what_fails_holds_up_nothing_and_is_told(shop):
     assert batches.find("a") is batch
 
 
-def test_a_visitor_has_two_and_a_server_so_many(shop, monkeypatch):
+def test_a_visitor_has_some_and_a_server_so_many(shop, monkeypatch):
+    monkeypatch.setattr(module, "MOST_OF_A_VISITOR", 2)
     queue, gate = shop.open(), Gate()
     batches = Batches(queue)
     shop.works["a0"] = [gate]

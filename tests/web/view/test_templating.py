@@ -39,7 +39,7 @@ def test_templates_trust_nothing_and_need_no_exception_from_the_policy(name):
     assert not re.search(r"\|\s*safe\b|autoescape|Markup", source)
     assert not re.search(r"\sstyle=|\son[a-z]+=|<style|javascript:|hx-on|hx-vals=.js:", source)
     assert re.findall(r"<script(?![^>]* src=)", source) == []
-    assert not re.search(r"https?://", source)
+    assert not re.search(r"https?://", source.replace('xmlns="http://www.w3.org/2000/svg"', ""))  # a picture's own name
 
 
 @pytest.mark.parametrize("kind", [kind for kind, picture in PAGE_TEMPLATES.items() if picture.fragment])

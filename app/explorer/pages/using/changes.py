@@ -250,6 +250,13 @@ class EditPage(OfChange, Linked, OfWeights):
         words = [(edit.named, word if edit is one else edit.word) for edit in self.edits]
         return ",".join(f"{named}:{how}" for named, how in words if how is not None)
 
+    @property
+    def edit_with_ends(self) -> str:
+        """The edits as a link spells them, each with the end whose tokens are followed here."""
+        return ",".join(
+            f"{one.named if one.named[-1] in 'pn' else one.named + one.ray}:{one.word}" for one in self.edits
+        )
+
     def spell_all(self, amount: float) -> str:
         """Spell the edits with one amount for all directions."""
         return ",".join(f"{edit.named}:{spell_amount('scale', amount)}" for edit in self.edits)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.explorer.changes import Change, Contrast, HeadEdit, Steering
+from app.explorer.changes import Change, Contrast, HeadEdit, Steering, spell_amount
 from app.explorer.header import Model
 from app.explorer.view import View
 from app.models.live.expressions import FamilyExpressions
@@ -16,8 +16,6 @@ class ScriptPrompt:
     ids: tuple[int, ...]
     at: int
     """The position whose next token is told."""
-    own: tuple[int, ...]
-    """The ids of the first changed direction's own tokens; empty where none is followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +26,8 @@ class ChangeScript:
     view: View
     family: FamilyExpressions
     change: Change
+    own: tuple[int, ...]
+    """The ids of the first changed direction's own tokens, at the end that is followed; empty of SARA."""
     prompts: tuple[ScriptPrompt, ...]
     draws: int
     """Random changes beside it."""
@@ -42,6 +42,19 @@ class ChangeScript:
     """Of SARA, the ids of the two tokens whose odds are told."""
     names: dict[int, str]
     """The texts of tokens that the page shows."""
+
+    @property
+    def said(self) -> str:
+        """The change in words that hold no text of a visitor's."""
+        if isinstance(self.change, Contrast):
+            return f"a stream drawn between two prompts by the rule {self.change.rule!r}, c {self.change.amount:g}"
+        if isinstance(self.change, Steering):
+            of = self.change.of
+            return f"a stream pushed along L{of.layer}H{of.head} OV {of.index} by {self.change.amount:g}"
+        told = (
+            f"L{one.layer}H{one.head} OV {one.index} by {spell_amount(one.kind, one.amount)}" for one in self.change
+        )
+        return f"edits of {', '.join(told)}"
 
     @property
     def kind(self) -> str:

@@ -3,20 +3,20 @@
 Raises what `prompts` raises. Knows no HTTP and imports no torch.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from app.core.address import Address
 from app.explorer import recipes
-from app.explorer.asking.changes import parse_edits, parse_steering
+from app.explorer.asking.changes import parse_edits, parse_steering, spell_edits
 from app.explorer.asking.places import locate_model
 from app.explorer.asking.prompts import PromptWish, most_tokens, normalise, require_live
 from app.explorer.asking.views import Options, check_view
-from app.explorer.changes import RULES, Change, Contrast, Steering
-from app.explorer.errors import BadOption, Busy, ComputationFailed, NotReady, TooManyPrompts, UnknownPrompt
+from app.explorer.changes import RULES, Change, Contrast, Steering, spell_amount
+from app.explorer.errors import BadOption, Busy, ComputationFailed, NotReady, UnknownPrompt
 from app.explorer.library import OpenModel
 from app.explorer.options import MOST_PUSHED
-from app.explorer.pages.using.experiments import ExperimentFormPage, ExperimentPage
+from app.explorer.pages.using.experiments import ExperimentFormPage, ExperimentPage, TriedDirection
 from app.explorer.reading import experiments as reading
 from app.explorer.resources import Resources
 from app.explorer.running.batches import RecipeBatch
@@ -54,15 +54,26 @@ class ExperimentWish:
     pull: str = ""
     token: str = ""
     against: str = ""
-    draws: int = 1
+    draws: int = 8
 
     def spell(self) -> dict[str, str]:
         """Spell the change as a link has it; BadOption where it is none, or several."""
-        if sum(bool(each.strip()) for each in (self.edit, self.of, self.attract or self.repel)) != 1:
+        boxes = {
+            "edits": self.edit,
+            "a direction to push along": self.of,
+            "texts to draw between": self.attract + self.repel,
+        }
+        filled = [name for name, value in boxes.items() if value.strip()]
+        if len(filled) > 1:
+            raise BadOption(f"{' and '.join(filled).capitalize()} are filled in: an experiment tries one of these.")
+        if not filled:
             raise BadOption(
-                "Name edits, such as L27H8.ov.4:-1, or a direction to push along, such as L27H8.ov.4p, or a prompt that attracts "
+                "Name edits, such as L27H8.ov.4:-1, or a direction to push along, such as L27H8.ov.4p, or a text that attracts "
                 "and one that repels: one of these."
             )
+        for name, value in (("attracts", self.attract), ("repels", self.repel)):
+            if not (self.edit + self.of).strip() and not value.strip():
+                raise BadOption(f"Write what {name}, too: a text, or the key of a prompt.")
         if self.edit.strip():
             return {"edit": self.edit.strip()}
         if self.of.strip():
@@ -80,6 +91,7 @@ class PreparedChange:
     heads: tuple[Address, ...] = ()
     """The matrices whose tokens are followed."""
     statistics: Recipe | None = None
+    directions: tuple[TriedDirection, ...] = ()
     others: tuple[Prompt, ...] = ()
     """The prompt that attracts and the one that repels."""
     odds: tuple[TokenEntry, ...] = ()
@@ -127,12 +139,30 @@ def visit_form(
     )
 
 
+def fill_in(r: Resources, address: Address, wish: ExperimentWish, like: str, first: str) -> ExperimentWish:
+    """Fill in the form with what an experiment says that is here, or with the prompt to begin with; else as it is."""
+    live, model = require_prompts(r), locate_model(r, address)
+    note_now()
+    found = live.experiments.get(model.fingerprint, like) if like else None
+    if found is not None:
+        kept = [live.store.get(model.fingerprint, key) for key in found.prompts]
+        texts = [prompt.text for prompt in kept if prompt is not None and prompt.text is not None]
+        return replace(wish, prompts="\n".join(texts), draws=found.draws, **found.change)
+    prompt = live.store.get(model.fingerprint, first) if first else None
+    if prompt is None or prompt.text is None:
+        return wish
+    texts = [prompt.text, *(text for text in choose_examples(model, live) if text != prompt.text)]
+    return replace(wish, prompts="\n".join(text for text in texts if "\n" not in text))
+
+
 def keep_experiment(r: Resources, address: Address, options: Options, wish: ExperimentWish) -> str:
     """Keep an experiment and its prompts, and return its key; BadOption where something of it means nothing."""
     store, model = require_prompts(r), locate_model(r, address)
     shown = check_view(model, Address(address.model), options, r.default_weights)
     change = wish.spell()
     prepared = _prepare(r, model, address, shown, change)
+    if "edit" in change:  # one end for all prompts, whichever is written there
+        change["edit"] = _name_ends(model, address, change["edit"], shown)
     if prepared.others:  # kept by now: a key names them in fewer words
         change |= {name: other.key for name, other in zip(("attract", "repel"), prepared.others, strict=True)}
     lines = [line for line in normalise(wish.prompts).split("\n") if line.strip()]
@@ -168,7 +198,9 @@ class Trials:
     n_left: int
     """Prompts that were not run."""
     batch: RecipeBatch | None
-    """What runs them, or ran them and was stopped, or failed at some."""
+    """What runs them, or ran them and was stopped, or failed at some; None where it waits for its turn, too."""
+    waits_for: str | None
+    """What is being done about those that are left, in words; None for nothing."""
 
 
 def visit_experiment(r: Resources, address: Address, key: str, *, waits: bool = True) -> ExperimentPage:
@@ -192,15 +224,16 @@ def visit_experiment(r: Resources, address: Address, key: str, *, waits: bool = 
         others=tuple(tuple(map(model.vocabulary.entry, other.ids)) for other in prepared.others),
         odds=prepared.odds,
         draws=found.experiment.draws,
+        directions=prepared.directions,
+        layer=None if isinstance(prepared.plain, Sequence) else prepared.plain.layer,
+        size=find_size(model, prepared.plain, prepared.statistics, found.held[0][1]),
+        own=reading.read_own(found.held[0][1], model.vocabulary),
         trials=trials,
         n_missing=found.n_missing,
         n_left=found.n_left,
         failure=(found.batch and found.batch.failure) or None,
-        is_going_on=found.batch is not None and found.batch.state == "going on",
+        is_going_on=found.waits_for is not None,
         **reading.sum_up(trials),
-        n_beyond=sum(trial.is_beyond_random for trial in trials),
-        n_raised=sum(trial.factor > 1 for trial in trials),
-        n_turned=sum(trial.before.id != trial.after.id for trial in trials),
         kept_until=found.experiment.made + KEPT_SECONDS,
     )
 
@@ -212,7 +245,7 @@ def find_trials(r: Resources, address: Address, key: str, *, waits: bool = True)
     require_live(model)
     options = Options(weights="raw" if found.weights == "raw" else "folded")
     shown = check_view(model, Address(address.model), options, r.default_weights)
-    prepared = _prepare(r, model, address, shown, found.change)
+    prepared = _prepare_kept(r, model, address, shown, found)
     prompts = [prompt for one in found.prompts if (prompt := live.store.get(model.fingerprint, one)) is not None]
     if not prompts:
         raise UnknownPrompt("All prompts of this experiment were deleted: write it again.")
@@ -220,11 +253,11 @@ def find_trials(r: Resources, address: Address, key: str, *, waits: bool = True)
     asked = [_order_trial(model, shown, prompt, prepared, found.draws) for prompt in prompts]
     held = [live.store.results.load(recipe) for recipe in asked]
     missing = [recipe for recipe, artifact in zip(asked, held, strict=True) if artifact is None]
-    batch = _find_batch(live, model, key, missing)
+    batch, waits_for = _find_batch(live, model, key, missing)
     is_none = len(missing) == len(asked)
-    if batch is not None and batch.state == "going on" and (waits or is_none):
-        pending = batch.ended if waits else batch.begun
-        raise NotReady(batch.title, PERCENT * (len(asked) - len(missing)) // len(asked), PERCENT, (pending,))
+    if waits_for is not None and (waits or is_none):
+        pending = () if batch is None else (batch.ended if waits else batch.begun,)
+        raise NotReady(waits_for, PERCENT * (len(asked) - len(missing)) // len(asked), PERCENT, pending, goes_on=True)
     if is_none:
         resume_experiment(r, address, key)  # there is no page that could ask for it
         why = (
@@ -232,7 +265,14 @@ def find_trials(r: Resources, address: Address, key: str, *, waits: bool = True)
         ) or "It was stopped before the first prompt was run: it begins when you come back."
         raise ComputationFailed(why)
     pairs = [(prompt, artifact.arrays) for prompt, artifact in zip(prompts, held, strict=True) if artifact is not None]
-    return Trials(model, shown, found, prepared, pairs, len(found.prompts) - len(prompts), len(missing), batch)
+    n_missing = len(found.prompts) - len(prompts)
+    return Trials(model, shown, found, prepared, pairs, n_missing, len(missing), batch, waits_for)
+
+
+def find_size(model: OpenModel, change: Change, statistics: Recipe | None, arrays: Arrays) -> float | None:
+    """Find the length that a push counts in; None where it is each prompt's own, and for other changes."""
+    is_of_text = statistics is not None and model.header.reads_normed
+    return float(arrays["size"][0]) if isinstance(change, Steering) and is_of_text else None
 
 
 def _order_trial(model: OpenModel, shown: View, prompt: Prompt, prepared: PreparedChange, draws: int) -> Recipe:
@@ -247,6 +287,15 @@ def stop_experiment(r: Resources, address: Address, key: str) -> None:
     require_prompts(r).batches.stop((model.fingerprint, key))
 
 
+def delete_experiment(r: Resources, address: Address, key: str) -> None:
+    """Delete an experiment; its prompts stay, since others may hold them. UnknownPrompt where it is not here."""
+    model, _ = _find_experiment(r, address, key)
+    live = require_prompts(r)
+    live.batches.stop((model.fingerprint, key))
+    live.batches.forget((model.fingerprint, key))
+    live.experiments.delete(model.fingerprint, key)
+
+
 def resume_experiment(r: Resources, address: Address, key: str) -> None:
     """Have its page run the prompts that are left; UnknownPrompt where it is not here."""
     model, _ = _find_experiment(r, address, key)
@@ -259,12 +308,16 @@ def _prepare(r: Resources, model: OpenModel, address: Address, shown: View, spel
         edits = parse_edits(model, address, spelt["edit"], shown.weights)
         plain = [edit.plain for edit in edits]
         matrices = tuple(dict.fromkeys(edit.address.matrix for edit in edits))
-        return PreparedChange(plain, matrices, require_mean(r, model, shown, plain))
+        tried = tuple(
+            TriedDirection(edit.address, edit.sign or "p", spell_amount(edit.kind, edit.amount)) for edit in edits
+        )
+        return PreparedChange(plain, matrices, require_mean(r, model, shown, plain), tried)
     if "of" in spelt:
         layer = _parse_layer(model, spelt.get("layer", ""))
         pushed = _parse_amount("c", spelt.get("c", DEFAULT_C), "it counts median lengths of the stream")
         ray, steering = parse_steering(model, address, spelt["of"], layer, pushed, shown.weights)
-        return PreparedChange(steering, (ray.address.matrix,), find_statistics(r.store, model, shown.weights))
+        statistics = find_statistics(r.store, model, shown.weights)
+        return PreparedChange(steering, (ray.address.matrix,), statistics, (TriedDirection(ray.address, ray.sign, ""),))
     rule = next((one for one in RULES if one == spelt.get("rule")), None)
     if rule is None:
         raise BadOption(f"rule is one of {', '.join(RULES)}.")
@@ -278,6 +331,18 @@ def _prepare(r: Resources, model: OpenModel, address: Address, shown: View, spel
     contrast, others = read_contrast(r, address, model, inquiry)
     odds = find_odds(model, spelt.get("token", ""), spelt.get("against", ""), others)
     return PreparedChange(contrast, others=others, odds=odds)
+
+
+def _prepare_kept(r: Resources, model: OpenModel, address: Address, shown: View, found: Experiment) -> PreparedChange:
+    """Prepare the change of an experiment that was kept; UnknownPrompt where a text that it needs was deleted since."""
+    store = require_prompts(r).store
+    for name, what in (("attract", "attracts"), ("repel", "repels")):
+        if name in found.change and store.get(model.fingerprint, found.change[name]) is None:
+            raise UnknownPrompt(
+                f"The text that {what} in this experiment was deleted, or is older than 30 days: make it again, at "
+                f"{model.header.slug}/x."
+            )
+    return _prepare(r, model, address, shown, found.change)
 
 
 def _parse_layer(model: OpenModel, text: str) -> int | None:
@@ -304,6 +369,11 @@ def _spell_other(live: Prompts, model: OpenModel, said: str) -> str:
     return said if found is None or found.text is None else found.text
 
 
+def _name_ends(model: OpenModel, address: Address, text: str, shown: View) -> str:
+    edits = parse_edits(model, address, text, shown.weights)
+    return spell_edits([replace(edit, sign=edit.sign or "p") for edit in edits])
+
+
 def _find_experiment(r: Resources, address: Address, key: str) -> tuple[OpenModel, Experiment]:
     store, model = require_prompts(r), locate_model(r, address)
     note_now()
@@ -315,15 +385,20 @@ def _find_experiment(r: Resources, address: Address, key: str) -> tuple[OpenMode
     return model, found
 
 
-def _find_batch(live: Prompts, model: OpenModel, key: str, missing: list[Recipe]) -> RecipeBatch | None:
-    """Find the batch that makes what is missing, and begin one where there is none, and none was stopped or failed; Busy."""
+def _find_batch(
+    live: Prompts, model: OpenModel, key: str, missing: list[Recipe]
+) -> tuple[RecipeBatch | None, str | None]:
+    """Find the batch that makes what is missing, and begin one where there is none, and none was stopped or failed.
+
+    Also says in words what is going on; None for nothing.
+    """
     where = (model.fingerprint, key)
     batch = live.batches.find(where)
-    if batch is not None or not missing:
-        return batch
-    n = f"{len(missing)} prompts" if len(missing) > 1 else "a prompt"
-    title = f"{model.header.slug} is running {n} with what was changed."
-    try:
-        return live.batches.start(where, model.header.slug, title, missing)
-    except Busy as busy:
-        raise TooManyPrompts(f"Experiments wait for their turn: {busy}") from busy
+    if batch is None and missing:
+        n = f"{len(missing)} prompts" if len(missing) > 1 else "a prompt"
+        title = f"{model.header.slug} is running {n} with what was changed."
+        try:
+            batch = live.batches.start(where, model.header.slug, title, missing)
+        except Busy as busy:
+            return None, f"It waits for its turn: {busy}"
+    return batch, batch.title if batch is not None and batch.state == "going on" else None

@@ -14,8 +14,8 @@ from app.explorer.recipes import CHANGE_SEED
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits.using.changes import ChangeInquiry, find_outcome
-from app.explorer.visits.using.experiments import find_trials
-from app.explorer.visits.using.statistics import load_statistics
+from app.explorer.visits.using.experiments import find_size, find_trials
+from app.explorer.visits.using.statistics import find_statistics, load_statistics
 from app.models.live.expressions import EXPRESSIONS
 from app.store.artifacts import Arrays
 from app.store.prompts import Prompt
@@ -61,10 +61,11 @@ def _gather(
         view=view,
         family=EXPRESSIONS[model.manifest.architecture],
         change=change,
-        prompts=tuple(_write_prompt(model, *each) for each in told),
+        own=tuple(id_ for id_ in told[0][2]["set_ids"][:1].flatten().tolist() if id_ >= 0),
+        prompts=tuple(_write_prompt(model, prompt, at) for prompt, at, _ in told),
         draws=draws,
         seed=CHANGE_SEED,
-        size=_find_size(r, model, view, change, told[0][2]),
+        size=find_size(model, change, find_statistics(r.store, model, view.weights), told[0][2]),
         means=_find_means(r, model, view, change),
         others=tuple(tuple(other.ids) for other in others),
         odds=tuple(odds),
@@ -72,16 +73,9 @@ def _gather(
     )
 
 
-def _write_prompt(model: OpenModel, prompt: Prompt, at: int, arrays: Arrays) -> ScriptPrompt:
+def _write_prompt(model: OpenModel, prompt: Prompt, at: int) -> ScriptPrompt:
     text = "".join(model.vocabulary.entry(id_).text for id_ in prompt.ids)[:SHOWN_TEXT]
-    own = arrays["set_ids"][:1].flatten().tolist()
-    return ScriptPrompt(text, tuple(prompt.ids), at, tuple(id_ for id_ in own if id_ >= 0))
-
-
-def _find_size(r: Resources, model: OpenModel, view: View, change: Change, arrays: Arrays) -> float | None:
-    """Find the length that a push counts in; None where it is each prompt's own."""
-    is_of_text = load_statistics(r.store, model, view.weights) is not None and model.header.reads_normed
-    return float(arrays["size"][0]) if isinstance(change, Steering) and is_of_text else None
+    return ScriptPrompt(text, tuple(prompt.ids), at)
 
 
 def _find_means(r: Resources, model: OpenModel, view: View, change: Change) -> dict[tuple[int, int], tuple[float, ...]]:

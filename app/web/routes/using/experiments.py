@@ -10,7 +10,7 @@ from app.core.address import parse
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.pages.using.experiments import ExperimentPage
-from app.explorer.view import PROCESSINGS
+from app.explorer.view import PROCESSINGS, Processing
 from app.explorer.visits.using import experiments as verbs
 from app.explorer.visits.using.scripts import write_experiment_script
 from app.web.api.body import write_body
@@ -30,7 +30,9 @@ router = APIRouter(route_class=PatientRoute)
 def show_form(request: Request, model: str, query: Annotated[ExperimentFormQuery, Query()]) -> Response:
     """Show the form that asks for an experiment."""
     require_prompter(request)
-    form = verbs.visit_form(resources_of(request), parse(model), query.options(), query.experiment())
+    r, where = resources_of(request), parse(model)
+    wish = verbs.fill_in(r, where, query.experiment(), query.like, query.first)
+    form = verbs.visit_form(r, where, query.options(), wish)
     return page_answer(request, form, PRIVATE)
 
 
@@ -70,6 +72,14 @@ def stop(request: Request, model: str, key: str) -> Response:
     return _go_to(request, model, key)
 
 
+@router.post("/{model}/x/{key}/delete", include_in_schema=False)
+def delete(request: Request, model: str, key: str) -> Response:
+    """Delete an experiment, and go to the form that makes another."""
+    require_prompter(request)
+    verbs.delete_experiment(resources_of(request), parse(model), key)
+    return RedirectResponse(urls_of(request).experiment_form(parse(model)), 303, PRIVATE)
+
+
 @router.post("/{model}/x/{key}/resume", include_in_schema=False)
 def resume(request: Request, model: str, key: str) -> Response:
     """Run the prompts that are left, and go back to the experiment's page."""
@@ -89,17 +99,28 @@ def experiment(request: Request, model: Slug, key: Key, query: Annotated[Experim
 def _keep(request: Request, model: str, fields: dict[str, str]) -> Response:
     require_prompter(request)
     address, r = parse(model), resources_of(request)
-    options = Options(weights=next((one for one in PROCESSINGS if one == fields.get("weights")), None))
+    options, weights = Options(), fields.get("weights", "")
     boxes = ("prompts", "edit", "of", "layer", "c", "attract", "repel", "rule", "pull", "token", "against")
     said = {name: fields.get(name, "") for name in boxes}
     wish = verbs.ExperimentWish(**said, draws=8 if fields.get("random") == "8" else 1)
     try:
+        options = Options(weights=_read_weights(weights))
+        if fields.get("random", "1") not in {"1", "8"}:
+            raise BadOption("random is 1 or 8: as many random changes beside each.")
         key = verbs.keep_experiment(r, address, options, wish)
     except (BadOption, UnknownAddress) as problem:
         form = verbs.visit_form(r, address, options, wish, str(problem))
         status = 404 if isinstance(problem, UnknownAddress) else 422
         return html_answer(request, "experiment_form.html", status, PRIVATE, page=form, layout="base.html")
     return _go_to(request, model, key)
+
+
+def _read_weights(text: str) -> Processing | None:
+    """Read the weights that a form asks for; BadOption where there are none of that name."""
+    found = next((one for one in PROCESSINGS if one == text), None)
+    if text and found is None:
+        raise BadOption(f"weights is one of {', '.join(PROCESSINGS)}.")
+    return found
 
 
 def _go_to(request: Request, model: str, key: str) -> Response:

@@ -47,18 +47,32 @@ def words_of(html):
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
 
 
+ENDS = "L1H2.ov.3p:-1"
+
+
 def test_each_prompt_says_what_its_own_page_says(reader, monkeypatch):
     monkeypatch.setattr(batches, "AT_ONCE", 3)
     place, found = read(reader, random="8")
     assert re.fullmatch(r"/tiny/x/[0-9a-f]{16}", place)
     assert ["".join(token["token"] for token in trial["tokens"]) for trial in found["trials"]] == LINES
+    assert found["change"] == {"edit": ENDS}
     for trial in found["trials"]:
-        own = reader.get(f"/api/v1/tiny/p/{trial['key']}/edit", params={"edit": GONE, "random": 8}).json()
+        own = reader.get(f"/api/v1/tiny/p/{trial['key']}/edit", params={"edit": ENDS, "random": 8}).json()
         assert trial["divergence"] == pytest.approx(own["divergence"], rel=1e-4, abs=1e-9)
         assert trial["random"] == pytest.approx(own["random"], rel=1e-4, abs=1e-9)
-        assert trial["factor"] == pytest.approx(own["edits"][0]["after"] / own["edits"][0]["before"], rel=1e-4)
+        edit = own["edits"][0]
+        assert trial["measured_before"] == pytest.approx(edit["before"], rel=1e-4)
+        assert trial["measured_after"] == pytest.approx(edit["after"], rel=1e-4)
+        assert trial["factor"] == pytest.approx(edit["after"] / edit["before"], rel=1e-4)
+        assert trial["energy"] == pytest.approx(own["energy"])
+        assert trial["random_energy"] == pytest.approx(own["random_energy"])
         assert trial["before"]["id"] == max(own["next"], key=lambda token: token["before"])["id"]
         assert trial["after"]["id"] == max(own["next"], key=lambda token: token["after"])["id"]
+        assert [token["id"] for token in found["own"]][:6] == [token["id"] for token in edit["tokens"]]
+    assert [(one["address"], one["ray"], one["how"]) for one in found["directions"]] == [
+        ("tiny/L1/H2/ov/svd/3", "p", "-1")
+    ]
+    assert (found["layer"], found["size"]) == (None, None)
 
 
 def test_means_and_intervals_are_those_of_the_trials(reader):
@@ -66,20 +80,27 @@ def test_means_and_intervals_are_those_of_the_trials(reader):
     trials = found["trials"]
     values = [trial["divergence"] for trial in trials]
     assert found["divergence"]["value"] == pytest.approx(np.mean(values))
-    assert found["random"]["value"] == pytest.approx(np.mean([np.mean(trial["random"]) for trial in trials]))
-    assert found["factor"]["value"] == pytest.approx(np.mean([math.log(trial["factor"]) for trial in trials]))
+    assert found["random"] == pytest.approx(np.mean([trial["random"] for trial in trials], axis=0).tolist())
+    assert found["log_factor"]["value"] == pytest.approx(np.mean([math.log(trial["factor"]) for trial in trials]))
+    logs = np.log([trial["random_factors"] for trial in trials])
+    assert found["random_log_factor"] == pytest.approx(logs.mean(axis=0).tolist())
+    assert found["random_raised"] == (logs > 0).sum(axis=0).tolist()
+    assert found["measured_after"] == pytest.approx(np.mean([trial["measured_after"] for trial in trials]))
+    assert found["energy"] == pytest.approx(np.mean([trial["energy"] for trial in trials]))
+    assert found["random_energy"] == pytest.approx(np.mean([trial["random_energy"] for trial in trials]))
     assert found["divergence"]["low"] < found["divergence"]["value"] < found["divergence"]["high"]
     # The interval of a mean: some two standard errors to either side.
     error = np.std(values, ddof=1) / len(values) ** 0.5
     assert 1.5 * error < found["divergence"]["high"] - found["divergence"]["low"] < 8 * error
     assert found["n_beyond"] == sum(trial["divergence"] > max(trial["random"]) for trial in trials)
     assert found["n_turned"] == sum(trial["before"]["id"] != trial["after"]["id"] for trial in trials)
+    assert found["n_raised"] == sum(trial["factor"] > 1 for trial in trials)
 
 
 def test_few_prompts_have_no_interval(reader):
     place, found = read(reader, prompts="so it is\nin the")
     assert found["divergence"]["low"] is None
-    assert "interval" not in words_of(reader.get(place).text).partition("Prompt by prompt")[0]
+    assert "95% interval" not in words_of(reader.get(place).text)
 
 
 def test_the_same_experiment_has_the_same_key(reader):
@@ -94,6 +115,7 @@ def test_the_same_experiment_has_the_same_key(reader):
 def test_a_push_is_tried_as_well(reader):
     place, found = read(reader, edit="", of="L0H2.ov.1p", c="0.5")
     assert found["change"] == {"of": "L0H2.ov.1p", "layer": "", "c": "0.5"}
+    assert (found["layer"], found["directions"][0]["how"]) == (1, "")
     trial = found["trials"][0]
     own = reader.get(f"/api/v1/tiny/p/{trial['key']}/steer", params={"of": "L0H2.ov.1p", "c": 0.5}).json()
     assert trial["divergence"] == pytest.approx(own["divergence"], rel=1e-4)
@@ -126,8 +148,9 @@ def test_two_texts_are_tried_as_well(reader):
         gained = [value - odds["before"] for value in odds["random"]]
         assert [math.log(factor) for factor in trial["random_factors"]] == pytest.approx(gained, abs=1e-4)
     swapped = [math.log(trial["swapped_factor"]) for trial in found["trials"]]
-    assert found["swapped_factor"]["value"] == pytest.approx(np.mean(swapped))
-    assert found["n_raised"] == sum(trial["factor"] > 1 for trial in found["trials"])
+    assert found["swapped_log_factor"]["value"] == pytest.approx(np.mean(swapped))
+    assert found["n_swapped_raised"] == sum(value > 0 for value in swapped)
+    assert (found["own"], found["layer"], found["energy"]) == ([], 1, None)
     page = reader.get(place).text
     assert "with roles swapped" in words_of(page)
     link = unescape(re.search(r'href="(/tiny/p/[0-9a-f]{16}/sara[^"]+)"', page)[1])
@@ -149,19 +172,49 @@ def test_the_page_its_file_and_its_links(reader):
     page = reader.get(place)
     assert page.headers["cache-control"] == "private, no-store"
     said = words_of(page.text)
-    assert f"{GONE} on {len(LINES)} prompts" in said
-    assert f"Behind {found['n_beyond']} of {len(LINES)}" in said
+    assert f"{ENDS} on {len(LINES)} prompts, folded weights" in said
+    assert f"Behind {found['n_beyond']} it changes more" in said
+    assert "Followed are the twenty tokens that lead at the + end of L1H2 OV 3" in said
     rows = [*csv.DictReader(io.StringIO(reader.get(f"{place}?format=csv").text))]
     assert [json.loads(row["text"]) for row in rows] == LINES
-    assert [float(row["kl"]) for row in rows] == pytest.approx([trial["divergence"] for trial in found["trials"]])
+    for row, trial in zip(rows, found["trials"], strict=True):
+        assert float(row["kl"]) == pytest.approx(trial["divergence"])
+        assert [float(row[f"random_factor_{n}"]) for n in range(found["draws"])] == pytest.approx(
+            trial["random_factors"]
+        )
+        assert float(row["after_chance"]) == pytest.approx(trial["after"]["chance"])
     link = unescape(re.search(r'href="(/tiny/p/[0-9a-f]{16}/edit[^"]+)"', page.text)[1])
     assert reader.get(link).status_code == 200
     pinned = re.search(r'id="link" value="http://testserver([^"]+)"', page.text)[1]
     assert "@" in pinned
     assert reader.get(pinned).status_code == 200
-    edited = reader.get(f"/tiny/p/{found['trials'][0]['key']}/edit", params={"edit": GONE}).text
-    form = unescape(re.search(r'href="(/tiny/x\?[^"]+)"', edited)[1])
-    assert f'value="{GONE}"' in reader.get(form).text
+    edited = reader.get(f"/tiny/p/{found['trials'][1]['key']}/edit", params={"edit": GONE}).text
+    form = reader.get(unescape(re.search(r'href="(/tiny/x\?[^"]+)"', edited)[1])).text
+    assert re.search(r'value="L1H2\.ov\.3[pn]:-1"', form)
+    assert f">\n{LINES[1]}" in form, "the prompt that one comes from is the first"
+
+
+def test_it_is_changed_and_deleted(reader):
+    place, found = read(reader, edit="L0H2.ov.1n:2", prompts="in the sea\nso it is")
+    form = unescape(re.search(r'href="(/tiny/x\?like=[^"]+)"', reader.get(place).text)[1])
+    filled = reader.get(form).text
+    assert 'value="L0H2.ov.1n:2"' in filled
+    assert ">\nin the sea\nso it is</textarea>" in filled
+    assert reader.post(f"{place}/delete", headers={"Origin": "http://elsewhere"}).status_code == 403
+    assert reader.post(f"{place}/delete", headers=ORIGIN).headers["location"] == "/tiny/x"
+    for path in (place, f"/api/v1{place}", f"{place}/script"):
+        assert reader.get(path).status_code == 404
+    assert reader.get(f"/tiny/p/{found['trials'][0]['key']}").status_code == 200
+    assert reader.get(f"/tiny/x?like={place[-16:]}").status_code == 200
+
+
+def test_a_deleted_text_that_attracts_is_named(reader):
+    place, found = read(reader, **BETWEEN | {"attract": "they that she was"})
+    reader.post(f"/tiny/p/{found['change']['attract']}/delete", headers=ORIGIN)
+    for path in (place, f"/api/v1{place}", f"{place}/script", f"{place}?format=csv"):
+        answer = reader.get(path)
+        assert answer.status_code == 404
+        assert "The text that attracts in this experiment was deleted" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -171,7 +224,7 @@ def test_the_page_its_file_and_its_links(reader):
         ({"prompts": "so it is\n" * 201}, 422, "these are 201"),
         ({"prompts": "so it is\n" + "x" * 40}, 422, "Line 2: This is 40 tokens"),
         ({"edit": ""}, 422, "one of these"),
-        ({"of": "L0H2.ov.1p"}, 422, "one of these"),
+        ({"of": "L0H2.ov.1p"}, 422, "Edits and a direction to push along are filled in"),
         ({"edit": "L1H2.qk.3:-1"}, 422, "writes nothing"),
         ({"edit": "L9H2.ov.3:-1"}, 404, "L0 to L1"),
         ({"edit": "L1H2.ov.3:mean"}, 422, "singular-lens statistics tiny"),
@@ -180,7 +233,10 @@ def test_the_page_its_file_and_its_links(reader):
         ({"edit": "", "of": "L0H2.ov.1p", "layer": "7"}, 422, "layer goes from 0 to 1"),
         ({"edit": "", "of": "L0H2.ov.1p", "layer": "-1"}, 422, "layer goes from 0 to 1"),
         ({"attract": "in the", "repel": "so it"}, 422, "one of these"),
-        ({"edit": "", "attract": "in the sea"}, 422, "repel is the key of a prompt"),
+        ({"edit": "", "attract": "in the sea"}, 422, "Write what repels, too"),
+        ({"edit": "", "repel": "in the sea"}, 422, "Write what attracts, too"),
+        ({"weights": "other"}, 422, "weights is one of folded, raw"),
+        ({"random": "7"}, 422, "random is 1 or 8"),
         (BETWEEN | {"repel": BETWEEN["attract"]}, 422, "the same prompt"),
         (BETWEEN | {"attract": "t"}, 422, "two tokens at least"),
         (BETWEEN | {"attract": "x" * 90}, 422, "attract: This is 90 tokens"),
@@ -261,6 +317,29 @@ def test_it_is_stopped_and_goes_on_where_it_was(reader, monkeypatch):
     for verb in ("stop", "resume"):
         assert reader.post(f"{place}/{verb}", headers={"Origin": "http://elsewhere"}).status_code == 403
         assert reader.post(f"/tiny/x/0123456789abcdef/{verb}", headers=ORIGIN).status_code == 404
+
+
+def test_what_waits_for_its_turn_shows_what_is_there_and_begins_by_itself(reader, monkeypatch):
+    held = Held(monkeypatch, 4)
+    monkeypatch.setattr(batches, "AT_ONCE", 2)
+    place = make(reader, edit="L1H0.ov.3:-1").headers["location"]
+    reader.get(place)
+    assert held.waits.wait(60)
+    reader.post(f"{place}/stop", headers=ORIGIN)
+    held.go_on.set()
+    with monkeypatch.context() as full:
+        full.setattr(batches, "MOST_OF_A_VISITOR", 0)
+        other = make(reader, edit="L1H0.ov.2:-1").headers["location"]
+        waiting = reader.get(other)
+        assert waiting.status_code == 202
+        assert "It waits for its turn" in words_of(waiting.text)
+        reader.post(f"{place}/resume", headers=ORIGIN)
+        page = reader.get(place)
+        assert page.status_code == 200
+        assert re.search("[34] of 7 prompts are run", words_of(page.text))
+        assert reader.get(f"/api/v1{place}").status_code == 202
+    for path in (place, other):
+        assert len(reader.get(f"/api/v1{path}").json()["trials"]) == 7
 
 
 def test_a_prompt_that_cannot_be_run_is_told_and_tried_again(reader, monkeypatch):

@@ -57,20 +57,18 @@ def run_alone(script, folder, tmp_path):
 
 
 def read(printed):
-    """Read the lines of prompts: numbers by their name, a second `random` as `random2`; and the two likeliest tokens."""
+    """Read what is printed of each prompt, and the means: numbers by name, with those at random; and the likeliest tokens."""
     found = []
     for line in printed.splitlines():
-        if line.startswith("means"):
+        if not line.startswith("    "):
+            found.append(({}, []))
             continue
-        told, best = line[: line.index("[")].split(), ast.literal_eval(line[line.index("[") :])
-        row, name = {}, ""
-        for word in told:
-            if re.fullmatch("[a-z]+", word):
-                name = f"{word}2" if word in row else word
-                row[name] = []
-            else:
-                row[name].append(float(word))
-        found.append((row, best))
+        row, best = found[-1]
+        if tokens := re.fullmatch("    next +(.+) -> (.+)", line):
+            best += [ast.literal_eval(token) for token in tokens.groups()]
+        else:
+            name, value, random = re.fullmatch("    (.+?)  +([^ ]+) *(?:at random (.*))?", line).groups()
+            row[name] = float(value), [float(one) for one in (random or "").split()]
     return found
 
 
@@ -98,17 +96,17 @@ def test_edits_and_pushes(reader, member, name, weights):
     asked = {"edit": EDITS, "random": 8, "weights": weights, "at": 4}
     page = reader.get(f"/api/v1/{name}/p/{key}/edit", params=asked).json()
     _, ((told, best),) = scripted(reader, folder, f"/{name}/p/{key}/edit", **asked)
-    assert told["kl"][0] == pytest.approx(page["divergence"], **CLOSE)
-    assert told["random"] == pytest.approx(page["random"], **CLOSE)
+    assert told["KL"][0] == pytest.approx(page["divergence"], **CLOSE)
+    assert told["KL"][1] == pytest.approx(page["random"], **CLOSE)
     own = page["edits"][0]
     assert told["times"][0] == pytest.approx(own["after"] / own["before"], rel=1e-3)
-    assert told["random2"] == pytest.approx([value / own["before"] for value in own["random"]], rel=1e-3)
+    assert told["times"][1] == pytest.approx([value / own["before"] for value in own["random"]], rel=1e-3)
     check_likeliest(best, page)
     asked = {"of": "L0H2.ov.1n", "c": 0.6, "layer": 1, "weights": weights, "random": 8}
     page = reader.get(f"/api/v1/{name}/p/{key}/steer", params=asked).json()
     _, ((told, best),) = scripted(reader, folder, f"/{name}/p/{key}/steer", **asked)
-    assert told["kl"][0] == pytest.approx(page["divergence"], **CLOSE)
-    assert told["random"] == pytest.approx(page["random"], **CLOSE)
+    assert told["KL"][0] == pytest.approx(page["divergence"], **CLOSE)
+    assert told["KL"][1] == pytest.approx(page["random"], **CLOSE)
     assert told["times"][0] == pytest.approx(page["direction"]["after"] / page["direction"]["before"], rel=1e-3)
     check_likeliest(best, page)
 
@@ -120,12 +118,12 @@ def test_each_rule_of_sara(reader, member, rule):
     asked = {"attract": attract, "repel": repel, "rule": rule, "pull": 1.5, "layer": 1, "random": 8}
     page = reader.get(f"/api/v1/{name}/p/{key}/sara", params=asked).json()
     _, ((told, best),) = scripted(reader, member(name).folder, f"/{name}/p/{key}/sara", **asked)
-    assert told["kl"][0] == pytest.approx(page["divergence"], **CLOSE)
-    assert told["random"] == pytest.approx(page["random"], **CLOSE)
+    assert told["KL"][0] == pytest.approx(page["divergence"], **CLOSE)
+    assert told["KL"][1] == pytest.approx(page["random"], **CLOSE)
     odds = page["odds"]
-    assert told["gained"][0] == pytest.approx(odds["after"] - odds["before"], abs=1e-4)
-    assert told["swapped"][0] == pytest.approx(odds["swapped"] - odds["before"], abs=1e-4)
-    assert told["random2"] == pytest.approx([value - odds["before"] for value in odds["random"]], abs=1e-4)
+    assert told["gained"][0] == pytest.approx(odds["after"] - odds["before"], rel=1e-3, abs=1e-4)
+    assert told["swapped"][0] == pytest.approx(odds["swapped"] - odds["before"], rel=1e-3, abs=1e-4)
+    assert told["gained"][1] == pytest.approx([value - odds["before"] for value in odds["random"]], rel=1e-3, abs=1e-4)
     check_likeliest(best, page)
 
 
@@ -147,8 +145,8 @@ def test_means_and_lengths_of_the_reference_text(serve, member, tmp_path, name):
         page = reader.get(f"/api/v1/{name}/p/{key}/{last}", params=asked).json()
         assert page["divergence"] > 1e-5
         script, ((told, _),) = scripted(reader, member(name).folder, f"/{name}/p/{key}/{last}", **asked)
-        assert told["kl"][0] == pytest.approx(page["divergence"], **CLOSE)
-        assert told["random"] == pytest.approx(page["random"], **CLOSE)
+        assert told["KL"][0] == pytest.approx(page["divergence"], **CLOSE)
+        assert told["KL"][1] == pytest.approx(page["random"], **CLOSE)
         assert last == "edit" or f"SIZE = 1, 2.0, {page['size']}" in script
 
 
@@ -161,16 +159,29 @@ def test_an_experiment_as_a_person_runs_it(serve, tiny_data, gpt2_folder, tmp_pa
     script = reader.get(f"{place}/script")
     assert script.status_code == 200
     printed = run_alone(script.text, gpt2_folder, tmp_path)
-    rows = read(printed)
+    *rows, (means, _) = read(printed)
     assert len(rows) == len(page["trials"]) == 4
     for (told, best), trial in zip(rows, page["trials"], strict=True):
-        assert told["kl"][0] == pytest.approx(trial["divergence"], **CLOSE)
-        assert told["random"] == pytest.approx(trial["random"], **CLOSE)
+        assert told["KL"][0] == pytest.approx(trial["divergence"], **CLOSE)
+        assert told["KL"][1] == pytest.approx(trial["random"], **CLOSE)
         assert told["times"][0] == pytest.approx(trial["factor"], rel=1e-3)
         assert best == [trial["before"]["token"], trial["after"]["token"]]
-    means = re.fullmatch("means: kl (.*) at random (.*) log times (.*) at random (.*)", printed.splitlines()[-1])
-    expected = [page[each]["value"] for each in ("divergence", "random", "factor", "random_factor")]
-    assert [float(number) for number in means.groups()] == pytest.approx(expected, rel=2e-3, abs=1e-4)
+    assert printed.splitlines()[-3] == "means over 4 prompts"
+    assert means["KL"][0] == pytest.approx(page["divergence"]["value"], **CLOSE)
+    assert means["KL"][1] == [pytest.approx(np.mean(page["random"]), **CLOSE)]
+    assert means["log times"][0] == pytest.approx(page["log_factor"]["value"], rel=2e-3, abs=1e-4)
+    assert means["log times"][1] == [pytest.approx(np.mean(page["random_log_factor"]), rel=2e-3, abs=1e-4)]
+
+
+def test_without_a_checkpoint_it_says_what_it_needs(reader, tmp_path):
+    key = keep(reader, RUN[0], IDS)
+    script = reader.get(f"/{RUN[0]}/p/{key}/edit/script", params={"edit": "L1H2.ov.3:-1"}).text
+    file = tmp_path / "script.py"
+    file.write_text(script, encoding="ascii")
+    for path in ([], ["no/such/folder"]):
+        done = subprocess.run([sys.executable, file, *path], capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith("usage: python")
 
 
 def test_every_family_that_is_run_has_expressions():
