@@ -503,6 +503,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("study", ("p",), False, "Of SARA: also by its amount, and by how much of the histories is kept."),
     Option("format", ("x",), None, "csv: a row for each prompt, as a file."),
+    Option("title", ("list",), "", "The title of the list.", Bounds(longest=100)),
+    Option(
+        "of",
+        ("list",),
+        "",
+        "Addresses of up to 50 places with commas between them, in their order; ~raw behind one takes the weights as stored.",
+        Bounds(longest=1_800),
+    ),
     Option(
         "url",
         ("oembed",),

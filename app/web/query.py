@@ -744,3 +744,15 @@ class OembedQuery(Query):
     maxwidth: int | None = option_field("maxwidth", "oembed")
     maxheight: int | None = option_field("maxheight", "oembed")
     format: Literal["json"] = option_field("format", "oembed")
+
+
+class ListQuery(Query):
+    """The options of a list of places."""
+
+    title: str = option_field("title", "list")
+    of: str = option_field("of", "list")
+
+    @field_validator("title", "of")
+    @classmethod
+    def _is_text(cls, text: str) -> str:
+        return _without_controls(text)

@@ -66,6 +66,8 @@ CONTINUATION = "continuation"
 """Behind each of them: the stream of how the text goes on."""
 CARD = "card.png"
 """Last part of the path of the picture that a link shows where it is pasted."""
+LIST, NOTES = "list", "notes"
+"""Paths below `/-` of a list of places, which its link holds, and of what a visitor noted."""
 SCRIPT = "script"
 """And the Python that repeats it."""
 LENS = "lens"
@@ -140,6 +142,30 @@ class Urls:
         """
         query = _query_string(_page_of(address, under), _keep_relevant(address, view), changes)
         return f"{self.origin}/{address}{_path_below(under)}/{CARD}{query}"
+
+    def list_of(self, title: str, spelt: Sequence[str]) -> str:
+        """Link a list of places.
+
+        Example: list_of("colours", ["gpt2/L5/H3", "gpt2/L6/H0~raw"]) -> "/-/list?title=colours&of=gpt2/L5/H3,gpt2/L6/H0~raw"
+        """
+        return f"{self.root}/-/{LIST}?{self._list_query(title, spelt)}"
+
+    def list_url(self, title: str, spelt: Sequence[str]) -> str:
+        """Link a list absolutely."""
+        return f"{self.origin}/-/{LIST}?{self._list_query(title, spelt)}"
+
+    def list_card(self, title: str, spelt: Sequence[str]) -> str:
+        """Link the picture of a list, absolutely."""
+        return f"{self.origin}/-/{LIST}/{CARD}?{self._list_query(title, spelt)}"
+
+    @staticmethod
+    def _list_query(title: str, spelt: Sequence[str]) -> str:
+        said = ({"title": title} if title else {}) | {"of": ",".join(spelt)}
+        return urlencode(said, safe="/~@,")
+
+    def notes(self) -> str:
+        """Link the page of what a visitor noted."""
+        return f"{self.root}/-/{NOTES}"
 
     def own_card(self) -> str:
         """Link the picture of pages that have none of their own."""

@@ -109,7 +109,8 @@ def visiting(browser: Browser, address: str, **options: object) -> Iterator[Page
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: problems.append(request.url) if not request.url.startswith(address) else None)
+    own = (address, f"blob:{address}")  # a figure on its way to a PNG
+    page.on("request", lambda request: problems.append(request.url) if not request.url.startswith(own) else None)
     yield page
     context.close()
     assert problems == []

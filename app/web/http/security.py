@@ -11,7 +11,7 @@ POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self'",
+        "img-src 'self' blob:",  # a figure on its way to a PNG, drawn by the page's own script
         "connect-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",

@@ -6,6 +6,7 @@ from statistics import median
 from typing import Literal
 
 from app.explorer.pages.directions import Direction, DirectionPage, SideReadout
+from app.explorer.pages.lists import ListPage
 from app.explorer.pages.maps import LayerPage, ModelPage
 from app.explorer.pages.matrices import HeadPage, MatrixPage
 from app.explorer.pages.search import SearchPage
@@ -146,6 +147,22 @@ def _of_search(page: SearchPage) -> Card:
         title=page.inquiry.q or "Search",
         subtitle=f"{page.n_hits} ends of directions found" if page.hits else "Which directions are about these words?",
         rows=tuple(rows[:5]),
+    )
+
+
+@draw_card.register
+def _of_list(page: ListPage) -> Card:
+    rows = []
+    for place in page.places[:5]:
+        end = next((end for end in place.ends if end.stands_out), place.ends[0] if place.ends else None)
+        tokens = () if end is None else tuple(token.shown for token in end.tokens)
+        rows.append(CardRow(place.address.label, tokens, "" if end is None else end.ray, bool(end and end.stands_out)))
+    models = dict.fromkeys(place.model.name for place in page.places)
+    return Card(
+        kicker=" · ".join(models) or "singular-lens",
+        title=page.title or "A list",
+        subtitle=f"{len(page.places)} place{'' if len(page.places) == 1 else 's'}",
+        rows=tuple(rows),
     )
 
 

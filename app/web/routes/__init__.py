@@ -9,6 +9,7 @@ from app.web.routes import (
     heads,
     health,
     jobs,
+    lists,
     matrices,
     own,
     pages,
@@ -22,6 +23,7 @@ ROUTERS = tuple(
     room.router
     for room in (
         health,
+        lists,
         cards,
         search,
         full,

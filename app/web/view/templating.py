@@ -26,6 +26,7 @@ from app.explorer.pages.contrast import ContrastPage
 from app.explorer.pages.directions import DirectionPage, Hop
 from app.explorer.pages.gallery import NotablePage
 from app.explorer.pages.jobs import JobPage, JobsPage
+from app.explorer.pages.lists import ListPage
 from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
 from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
@@ -109,6 +110,7 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     PairsPage: PageTemplate("pairs.html"),
     LinearPage: PageTemplate("linear.html", may_be_framed=True),
     UnlikelyPage: PageTemplate("unlikely.html", may_be_framed=True),
+    ListPage: PageTemplate("list.html", may_be_framed=True),
     JobsPage: PageTemplate("jobs.html", "_fragments/jobs.html"),
     JobPage: PageTemplate("job.html", "_fragments/job.html"),
 }
