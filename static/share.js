@@ -7,7 +7,7 @@
   const LONGEST_NOTE = 4000, MOST_PLACES = 2000;
   const STYLES = [
     "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "opacity", "font-family",
-    "font-size", "font-weight", "text-anchor", "dominant-baseline", "vector-effect", "display", "visibility",
+    "font-size", "font-weight", "text-anchor", "dominant-baseline", "vector-effect", "display", "visibility", "transform",
   ];
   const root = document.documentElement;
   const make = (tag, text, attributes = {}) => {
@@ -93,8 +93,13 @@
 
   // Tables: what is read, cell by cell.
   const tables = () => [...document.querySelectorAll("main table")];
-  const titleOf = (table) =>
-    table.caption?.textContent || table.closest("[aria-label]")?.getAttribute("aria-label") || table.closest("section")?.querySelector("h2")?.textContent || "table";
+  function titleOf(table) {
+    const said = table.caption?.textContent || table.closest("[aria-label]:not(main)")?.getAttribute("aria-label");
+    const above = [...document.querySelectorAll("main :is(h1, h2, h3, summary)")].filter(
+      (one) => one.compareDocumentPosition(table) & Node.DOCUMENT_POSITION_FOLLOWING,
+    );
+    return (said || above.at(-1)?.textContent || "table").replace(/\s+/g, " ").trim().slice(0, 80);
+  }
   const words = (cell) => cell.innerText.replace(/\s+/g, " ").trim();
   const rowsOf = (table) =>
     [...table.rows].map((row) => [...row.cells].flatMap((cell) => [words(cell), ...Array(cell.colSpan - 1).fill("")]));
