@@ -53,7 +53,8 @@ def test_stars_and_notes_stay_are_taken_along_and_become_a_list(page: Page, visi
     other.goto("/-/notes")
     expect(other.locator("#noted")).to_contain_text("Nothing is starred or noted yet.")
     file.write_text(
-        file.read_text(encoding="utf-8") + 'nonsense\n{"address": "javascript:alert(1)", "starred": true}\n', encoding="utf-8"
+        file.read_text(encoding="utf-8") + 'nonsense\n{"address": "javascript:alert(1)", "starred": true}\n',
+        encoding="utf-8",
     )
     other.get_by_label("import").set_input_files(file)
     expect(other.locator(".noted li")).to_have_count(3)

@@ -80,10 +80,11 @@ def draw_png(templates: Environment, card: Card) -> bytes:
     """Draw a card as PNG."""
     import resvg_py
 
-    files = [str(path) for path in open_lettering().files]
+    svg = draw_svg(templates, card)
+    files = [str(path) for path in open_lettering().files_of(svg)]
     # Nothing is read but these fonts: no folder for pictures is named, and the SVG holds none.
     return resvg_py.svg_to_bytes(
-        svg_string=draw_svg(templates, card),
+        svg_string=svg,
         width=WIDTH,
         height=HEIGHT,
         skip_system_fonts=True,

@@ -35,8 +35,8 @@ WANTED = frozenset(
 )
 """Fonts that are used where a machine has them."""
 FAMILY = "Noto Sans"
-BOLD = "NotoSans-Bold.ttf"
 FIRST = "NotoSans-Regular.ttf"
+ALWAYS = frozenset({FIRST, "NotoSans-Bold.ttf"})
 MISSING_WIDTH = 0.6
 """The width of a letter whose own is not known, by the size of the letters."""
 JOINERS = frozenset("\u200c\u200d")
@@ -51,15 +51,25 @@ class Lettering:
     @cached_property
     def widths(self) -> dict[int, float]:
         """The advance of each letter that any file has, by the size of the letters; the first file that has it counts."""
+        return {code: width for code, (width, _) in self._letters.items()}
+
+    @cached_property
+    def _letters(self) -> dict[int, tuple[float, Path]]:
+        """The advance of each letter, and the file that it is taken from."""
         from fontTools.ttLib import TTFont
 
-        found: dict[int, float] = {}
+        found: dict[int, tuple[float, Path]] = {}
         for path in self.files:
             with TTFont(path, fontNumber=0, lazy=True) as font:
                 size, advances = font["head"].unitsPerEm, font["hmtx"].metrics
                 for code, glyph in font.getBestCmap().items():
-                    found.setdefault(code, advances[glyph][0] / size)
+                    found.setdefault(code, (advances[glyph][0] / size, path))
         return found
+
+    def files_of(self, text: str) -> list[Path]:
+        """List the files that a text needs: reading all of them takes as long as drawing."""
+        needed = {self._letters[ord(one)][1] for one in set(text) if ord(one) in self._letters}
+        return [path for path in self.files if path in needed or path.name in ALWAYS]
 
     def spell(self, text: str) -> str:
         """Return the text with the code point of each letter that no file has, and that would be an empty box.

@@ -69,6 +69,12 @@ def test_fonts_of_the_machine_are_used_by_name_alone(tmp_path):
     assert Lettering((own / "NotoSans-Regular.ttf",)).spell("ส") == "U+0E2A"
 
 
+def test_a_text_needs_the_files_of_its_letters_alone(letters):
+    names = [[path.name for path in letters.files_of(text)] for text in ("plain", "шалом שלום", "中")]
+    always = ["NotoSans-Regular.ttf", "NotoSans-Bold.ttf"]
+    assert names == [always, [*always, "NotoSansHebrew-Regular.ttf"], always]
+
+
 def test_spaces_are_no_boxes(letters):
     assert letters.spell(" \u00a0\u2003") == " \u00a0\u2003"
     assert all(unicodedata.category(one) == "Zs" for one in " \u00a0\u2003")

@@ -48,7 +48,9 @@ def test_its_link_is_the_list_and_moves_and_removes(client):
     first, second, third = names_of(page)
 
     def follow(label):
-        return names_of(client.get(unescape(re.search(rf'href="([^"]+)" rel="nofollow" aria-label="{label}"', page)[1])).text)
+        return names_of(
+            client.get(unescape(re.search(rf'href="([^"]+)" rel="nofollow" aria-label="{label}"', page)[1])).text
+        )
 
     assert follow(f"Move {second} up") == [second, first, third]
     assert follow(f"Move {second} down") == [first, third, second]
