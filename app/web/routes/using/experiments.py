@@ -41,6 +41,13 @@ async def make(request: Request, model: str) -> Response:
     return await run_in_threadpool(_keep, request, model, fields)
 
 
+@router.post("/api/v1/{model}/x", include_in_schema=False)
+async def make_for_program(request: Request, model: str) -> Response:
+    """Keep the experiment in the form, and redirect to its JSON; what is wrong with it is an error."""
+    fields = read_form(await request.body())
+    return await run_in_threadpool(_keep_for_program, request, model, fields)
+
+
 @router.get("/{model}/x/{key}", include_in_schema=False)
 def show_experiment(request: Request, model: str, key: str, query: Annotated[ExperimentPageQuery, Query()]) -> Response:
     """Show what a change does to many prompts, or send it as a file."""
@@ -89,10 +96,7 @@ def experiment(request: Request, model: Slug, key: Key, query: Annotated[Experim
 def _keep(request: Request, model: str, fields: dict[str, str]) -> Response:
     require_prompter(request)
     address, r = parse(model), resources_of(request)
-    options = Options(weights=next((one for one in PROCESSINGS if one == fields.get("weights")), None))
-    boxes = ("prompts", "edit", "of", "layer", "c", "attract", "repel", "rule", "pull", "token", "against")
-    said = {name: fields.get(name, "") for name in boxes}
-    wish = verbs.ExperimentWish(**said, draws=8 if fields.get("random") == "8" else 1)
+    options, wish = _read_wish(fields)
     try:
         key = verbs.keep_experiment(r, address, options, wish)
     except (BadOption, UnknownAddress) as problem:
@@ -100,6 +104,20 @@ def _keep(request: Request, model: str, fields: dict[str, str]) -> Response:
         status = 404 if isinstance(problem, UnknownAddress) else 422
         return html_answer(request, "experiment_form.html", status, PRIVATE, page=form, layout="base.html")
     return _go_to(request, model, key)
+
+
+def _keep_for_program(request: Request, model: str, fields: dict[str, str]) -> Response:
+    require_prompter(request)
+    address = parse(model)
+    key = verbs.keep_experiment(resources_of(request), address, *_read_wish(fields))
+    return RedirectResponse(urls_of(request).api(address, None, f"{EXPERIMENTS}/{key}"), 303, PRIVATE)
+
+
+def _read_wish(fields: dict[str, str]) -> tuple[Options, verbs.ExperimentWish]:
+    options = Options(weights=next((one for one in PROCESSINGS if one == fields.get("weights")), None))
+    boxes = ("prompts", "edit", "of", "layer", "c", "attract", "repel", "rule", "pull", "token", "against")
+    said = {name: fields.get(name, "") for name in boxes}
+    return options, verbs.ExperimentWish(**said, draws=8 if fields.get("random") == "8" else 1)
 
 
 def _go_to(request: Request, model: str, key: str) -> Response:
