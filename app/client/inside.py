@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-from anyio.from_thread import start_blocking_portal
 
 from .errors import LensError
 
@@ -25,11 +24,14 @@ class InProcess(httpx.BaseTransport):
     """A transport to an app that runs in a thread of this process, from now until it is closed."""
 
     def __init__(self, app: "FastAPI") -> None:
-        stack = ExitStack()
-        self._portal = stack.enter_context(start_blocking_portal())
-        stack.enter_context(self._portal.wrap_async_context_manager(app.router.lifespan_context(app)))
+        from anyio.from_thread import start_blocking_portal
+
+        with ExitStack() as stack:
+            self._portal = stack.enter_context(start_blocking_portal())
+            stack.enter_context(self._portal.wrap_async_context_manager(app.router.lifespan_context(app)))
+            # At the end of the process, too: no worker outlives it.
+            self._end = weakref.finalize(self, stack.pop_all().close)
         self._app = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 0))
-        self._end = weakref.finalize(self, stack.close)  # at the end of the process, too: no worker outlives it
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the app, and wait for its answer."""
@@ -50,7 +52,8 @@ class InProcess(httpx.BaseTransport):
 def open_folder(data: str | Path, models: Sequence[str] = ()) -> InProcess:
     """Serve the models of a data folder, or those that are named, which are imported where they are missing.
 
-    Nothing is computed but what is asked for. LensError where there is no such folder, or no model in it.
+    Nothing is computed but what is asked for. LensError where there is no such folder, or no model in it; ImportError
+    where this is the client alone.
     """
     try:
         from app.config import Settings
@@ -64,14 +67,17 @@ def open_folder(data: str | Path, models: Sequence[str] = ()) -> InProcess:
     named = tuple(models) or tuple(Catalog(folder).names())
     if not named:
         raise LensError(f"There is no model in {folder}: singular-lens import demo --data {folder} puts one there.")
-    chosen = Settings(
-        data=folder,
-        models=named,
-        host="127.0.0.1",
-        public_url="",
-        root_path="",
-        prompts="local",
-        generation="local",
-        precompute=False,
-    )
-    return InProcess(create_app(chosen))
+    try:
+        chosen = Settings(
+            data=folder,
+            models=named,
+            host="127.0.0.1",
+            public_url="",
+            root_path="",
+            prompts="local",
+            generation="local",
+            precompute=False,
+        )
+        return InProcess(create_app(chosen))
+    except (ValueError, OSError) as error:
+        raise LensError(f"{folder} cannot be served: {error}") from error

@@ -89,7 +89,10 @@ def read_csv(content: bytes) -> Table:
 
     Tokens are JSON strings there, so that a line is a line and no spreadsheet takes one for a formula: here they are texts.
     """
-    names, *rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
+    try:
+        names, *rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
     columns = zip(*rows, strict=True) if rows else ([] for _ in names)
     read = {name: _read_column(name, column) for name, column in zip(names, columns, strict=True)}
     return _make_table(read)

@@ -115,7 +115,7 @@ def _read_base(url: str) -> str:
         read = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
         raise LensError(f"{url!r} is no address of a server, such as http://127.0.0.1:8000.") from error
-    if read.scheme not in {"http", "https"} or not read.host:
+    if read.scheme not in {"http", "https"} or not read.host or "%" in read.host:
         raise LensError(f"{url!r} is no address of a server: it begins with http:// or https://.")
     return str(read.copy_with(query=None, fragment=None)).rstrip("/") + "/"
 
