@@ -14,6 +14,7 @@ import httpx
 from .errors import LensError
 from .inside import BASE, open_folder
 from .page import Page
+from .table import Table
 from .talk import Talk, Tell
 
 SECONDS = 60.0
@@ -75,7 +76,9 @@ class Lens:
 
     def models(self) -> list[dict[str, Any]]:
         """List the models: `slug`, `state`, and `model` with its facts once it is imported."""
-        found: list[dict[str, Any]] = self._talk.read_json("", {}).get("models", [])
+        found = self._talk.read_json("", {}).get("models")
+        if not isinstance(found, list) or not all(isinstance(one, dict) and "slug" in one for one in found):
+            raise LensError(f"{self._talk.base} answers, but not as a server of singular-lens.")
         return found
 
     def get(self, address: str, **options: Option) -> Page:
@@ -86,11 +89,16 @@ class Lens:
 
         Example: lens.get("demo/L1/H3/ov", weights="raw", k=50)
         """
-        path, query = self._split(address)
-        tokens = options.pop("k", None)
-        query |= {name.removesuffix("_"): _spell(own) for name, own in options.items() if own is not None}
-        held = None if tokens is None else int(tokens)
-        return Page(path, self._talk.read_json(path, query), query, held, self._talk)
+        path, query, tokens = self._read(address, options)
+        return Page(path, self._talk.read_json(path, query), query, tokens, self._talk)
+
+    def table(self, address: str, **options: Option) -> Table:
+        """Read the table of an address without the rest of its page, which is less to ask of a server.
+
+        Example: lens.table("demo/L1/H3/ov", k=50).to_pandas()
+        """
+        path, query, tokens = self._read(address, options)
+        return Page(path, {}, query, tokens, self._talk).table()
 
     def each(self, addresses: Iterable[str], **options: Option) -> Iterator[Page]:
         """Get the pages of several addresses, one after the other, each when it is its turn."""
@@ -152,6 +160,15 @@ class Lens:
     def _change(self, prompt: Page, how: str, options: Mapping[str, Option]) -> Page:
         _model_of(prompt)
         return self.get(f"{prompt.path}/{how}", **({"weights": prompt.json.get("weights")} | dict(options)))
+
+    def _read(self, address: str, options: Mapping[str, Option]) -> tuple[str, dict[str, str], int | None]:
+        """Read an address and its options: path, query, and the tokens of its table."""
+        path, query = self._split(address)
+        query |= {name.removesuffix("_"): _spell(own) for name, own in options.items() if own is not None}
+        tokens = query.pop("k", None)
+        if tokens is not None and not (tokens.isascii() and tokens.isdecimal()):
+            raise LensError(f"k is a number of tokens, not {tokens!r}.")
+        return path, query, None if tokens is None else int(tokens)
 
     def _split(self, address: str) -> tuple[str, dict[str, str]]:
         """Split an address, or a link to this server, into its path and its query."""

@@ -29,6 +29,7 @@ TOKENS = {"token", "text", "before", "after"}
 TOKEN_LISTS = {"plus", "minus", "tokens"}
 """And those whose values are JSON strings with spaces between them."""
 FLAGS = {"True": True, "False": False}
+_DECODE = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,9 @@ def _split_tokens(joined: str) -> list[str]:
 
     Example: _split_tokens('" a" "b"') -> [" a", "b"]
     """
-    found, at, decode = [], 0, json.JSONDecoder().raw_decode
+    found, at = [], 0
     while at < len(joined):
-        token, at = decode(joined, at)
+        token, at = _DECODE(joined, at)
         found.append(token)
         at += 1
     return found

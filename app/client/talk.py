@@ -24,6 +24,8 @@ PATIENCE = {202, 429, 503}
 USUAL_SECONDS = 2.0
 """Seconds until asking again where Retry-After names a date, as proxies do."""
 CONNECT_SECONDS = 10.0
+LEAST_SECONDS = 0.1
+MOST_REDIRECTS = 5
 LONGEST_SENTENCE = 2_000
 """Characters that are read of an answer that should be one sentence."""
 UNQUOTED = "/@-._~"
@@ -48,7 +50,6 @@ class Talk:
             base_url=self.base,
             headers=headers,
             timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
-            follow_redirects=True,
             transport=transport,
             trust_env=httpx.URL(self.base).host not in LOOPBACK,  # a proxy would look for its own localhost
         )
@@ -80,7 +81,7 @@ class Talk:
         """Send a form to the API, and return the key of what the server keeps; LensError."""
         url = httpx.URL(self.base)
         origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
-        answer = self._ask("POST", f"api/v1/{path}", data=fields, headers={"Origin": origin}, follow_redirects=False)
+        answer = self._ask("POST", f"api/v1/{path}", data=fields, headers={"Origin": origin})
         if answer.status_code != HTTPStatus.SEE_OTHER:
             raise _strange(answer, "a link")
         return httpx.URL(answer.headers.get("Location", "")).path.rpartition("/")[2]
@@ -100,8 +101,22 @@ class Talk:
             time.sleep(wait.seconds)
 
     def _send(self, method: str, path: str, request: Mapping[str, Any]) -> httpx.Response:
+        """Send a request, and follow where it is redirected to on the same host; LensError.
+
+        Not beyond: whoever redirects to a login, or to a host of his own, is no server of ours. A form is kept where the
+        answer is 303, and its link is not followed.
+        """
         try:
-            return self._client.request(method, quote(path, UNQUOTED), **request)
+            answer = self._client.request(method, quote(path, UNQUOTED), **request)
+            for _ in range(MOST_REDIRECTS):
+                onward = answer.next_request
+                if onward is None or (method == "POST" and answer.status_code == HTTPStatus.SEE_OTHER):
+                    break
+                if onward.url.host != answer.url.host:
+                    said = f"{self.base} leads to another server, {onward.url.host}."
+                    raise LensError(said, answer.status_code, _address_of(answer))
+                answer = self._client.send(onward)
+            return answer
         except httpx.TimeoutException as error:
             raise LensError(f"No answer from {self.base} in time.", address=path) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -140,7 +155,7 @@ def _read_sentence(answer: httpx.Response) -> str:
 
 def _read_wait(answer: httpx.Response) -> Wait:
     said = answer.headers["Retry-After"]
-    seconds = float(said) if said.isascii() and said.isdecimal() else USUAL_SECONDS
+    seconds = max(LEAST_SECONDS, float(said)) if said.isascii() and said.isdecimal() else USUAL_SECONDS
     done, total = 0, 0
     if answer.headers.get("Content-Type", "").startswith("application/json"):
         match _parse(answer):

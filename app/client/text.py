@@ -11,4 +11,4 @@ def spell(text: str) -> str:
 
 def mend(text: str) -> str:
     """Replace lone surrogates, which no table can store."""
-    return text.encode("utf-8", "replace").decode("utf-8") if any("\ud800" <= one <= "\udfff" for one in text) else text
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -37,7 +37,7 @@ def test_every_example_of_the_page_runs(run_all):
     assert len(pieces) >= 10
     names = run_all(pieces)
     assert len(names["table"]) == 16
-    assert set(names["every"]["direction"].str[:11]) == {f"tiny/L1/H{head}/" for head in range(4)}
+    assert set(names["mean_z"]) == {f"tiny/L1/H{head}/ov" for head in range(4)}
     assert names["frame"]["left"].tolist()[0].tolist() == pytest.approx(names["vectors"]["left"][0].tolist())
     assert names["same"].equals(names["table"])
     assert names["trials"]["text"].tolist() == ["And God said", "In the beginning"]

@@ -92,6 +92,15 @@ def test_options_reach_the_server(lens):
     assert lens.get(HEAD, ascii=True, starts=False, find=None).filter == {"ascii": 1}
 
 
+def test_a_table_comes_alone(lens, monkeypatch):
+    page = lens.get(HEAD, k=3)
+    monkeypatch.setattr(type(lens._talk), "read_json", None)
+    for table in (lens.table(HEAD, k=3), lens.table(f"{HEAD}?k=3")):
+        assert table.to_arrow() == page.to_arrow()
+    with pytest.raises(LensError, match="k is a number"):
+        lens.table(HEAD, k="many")
+
+
 def test_vectors_are_those_of_the_file(lens, base):
     held = lens.get(HEAD, sort="order").vectors()
     file = np.load(io.BytesIO(httpx.get(f"{base}/{HEAD}?format=npz").content), allow_pickle=False)

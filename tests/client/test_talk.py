@@ -52,6 +52,11 @@ def test_nobody_waits_for_ever(told, slept):
     assert (raised.value.status, slept) == (202, [4.0])
 
 
+def test_a_server_that_says_at_once_is_not_asked_without_a_pause(told, slept):
+    assert told(later(seconds="0"), good())["demo"].address == "demo"
+    assert slept[0] > 0
+
+
 def test_a_date_in_retry_after_is_no_reason_to_give_up(told, slept):
     assert told(later(seconds="Wed, 21 Oct 2026 07:28:00 GMT"), good())["demo"].address == "demo"
     assert slept == [2.0]
@@ -130,6 +135,24 @@ def test_a_prompt_is_sent_in_a_body_from_the_servers_own_origin(told):
     sent, read = told.asked
     assert (sent.method, sent.headers["Origin"], sent.content) == ("POST", "http://lens.example", b"text=my+secret")
     assert str(read.url) == "http://lens.example/api/v1/demo/p/0123456789abcdef?weights=raw"
+
+
+def test_redirects_are_followed_on_the_same_host_alone(told):
+    onward = httpx.Response(308, headers={"Location": "https://lens.example/api/v1/demo"})
+    assert told(onward, good())["demo"].address == "demo"
+    assert str(told.asked[-1].url) == "https://lens.example/api/v1/demo"
+    away = told(
+        httpx.Response(302, headers={"Location": "https://login.example/"}), good(), headers={"X-Key": "secret"}
+    )
+    with pytest.raises(LensError, match=r"leads to another server, login\.example"):
+        away["demo"]
+    assert {request.url.host for request in told.asked} == {"lens.example"}
+
+
+@pytest.mark.parametrize("models", [None, 3, [3], [{}]])
+def test_a_server_without_models_is_none_of_ours(told, models):
+    with pytest.raises(LensError, match="not as a server of singular-lens"):
+        list(told(httpx.Response(200, json={"models": models})))
 
 
 def test_a_form_that_leads_nowhere_is_told(told):
