@@ -653,7 +653,8 @@ OPTIONS: tuple[Option, ...] = (
         "format",
         HEADS,
         None,
-        "csv: the whole table as a file; npz: the vectors of a matrix's directions, for numpy.load.",
+        "csv: the whole table as a file; npz: the vectors of a matrix's directions, for numpy.load; "
+        "parquet: the same as a table.",
     ),
     Option(
         "k", HEADS, None, "For format=csv of a table: tokens at either end of a row.", Bounds(low=1, high=KEPT_TOKENS)

@@ -633,7 +633,7 @@ class DirectionQuery(BasisQuery, DistanceQuery):
     """The options of pages of directions."""
 
     PAGE: ClassVar[str] = "their JSON"
-    INSTEAD: ClassVar[str] = "The same address without /api/v1 takes format=csv or format=npz."
+    INSTEAD: ClassVar[str] = "The same address without /api/v1 takes format=csv, format=npz or format=parquet."
 
     ascii: bool = option_field("ascii", "matrix")
     starts: bool = option_field("starts", "matrix")
@@ -723,7 +723,7 @@ class PageQuery(PathQuery, RankedQuery, TableQuery):
     """Whatever a page for people takes; its address decides what of it means something."""
 
     prompt: str = option_field("prompt", "direction")
-    format: Literal["csv", "npz"] | None = option_field("format", "matrix")
+    format: Literal["csv", "npz", "parquet"] | None = option_field("format", "matrix")
     k: int | None = option_field("k", "matrix")
 
     @model_validator(mode="after")

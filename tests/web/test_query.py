@@ -138,7 +138,8 @@ def test_what_names_no_statistics_is_left_to_those_that_are_here(said):
 def test_json_of_tables_says_where_their_files_are():
     for form in (TableQuery, DirectionQuery):
         with pytest.raises(
-            BadOption, match=r"is no file\. The same address without /api/v1 takes format=csv or format=npz"
+            BadOption,
+            match=r"is no file\. The same address without /api/v1 takes format=csv, format=npz or format=parquet",
         ):
             form.model_validate({"format": "xml"})
 

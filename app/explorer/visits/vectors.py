@@ -29,7 +29,9 @@ def visit_vectors(r: Resources, address: Address, options: Options) -> Vectors |
     """Get the vectors of all terms of a matrix, or of one direction; of a fit those that were stored."""
     opened, shown = resolve_view(r, address, options)
     if address.kind is None:
-        raise BadOption("format=npz is there for matrices and directions: vectors are of one matrix.")
+        raise BadOption(
+            "format=npz and format=parquet are there for matrices and directions: vectors are of one matrix."
+        )
     _check_plain(shown)
     if absent := fits.missing_fit_page(r, opened, address, shown):
         return absent

@@ -23,7 +23,12 @@ from app.web.view.templating import PAGE_TEMPLATES, PARTS
 
 VARY = "Accept-Encoding, HX-Request, HX-Request-Type, HX-Target"
 CSV = "text/csv; charset=utf-8"
-FILES = {"csv": CSV, "npz": "application/octet-stream", "py": "text/x-python; charset=utf-8"}
+FILES = {
+    "csv": CSV,
+    "npz": "application/octet-stream",
+    "parquet": "application/vnd.apache.parquet",
+    "py": "text/x-python; charset=utf-8",
+}
 CORS_HEADERS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
 """Headers of answers for programs, which only read: pages of other hosts may fetch them, too."""
 NO_STORE = {"Cache-Control": "no-store"}
@@ -118,7 +123,7 @@ def json_answer(request: Request, value: object, headers: Mapping[str, str] = CO
     return content_answer(request, body, "application/json", headers=headers)
 
 
-def file_answer(request: Request, body: bytes, name: str, kind: Literal["csv", "npz", "py"]) -> Response:
+def file_answer(request: Request, body: bytes, name: str, kind: Literal["csv", "npz", "parquet", "py"]) -> Response:
     """Answer with a table, or vectors, to download."""
     return content_answer(request, body, FILES[kind], headers=CORS_HEADERS | _attachment_headers(name, kind))
 

@@ -1,4 +1,4 @@
-"""The app's own pages: glossary, settings, API description, static files, robots.txt."""
+"""The app's own pages: glossary, settings, API description, static files, robots.txt and llms.txt."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from app.config import Settings
 from app.web.http.answers import VARY, html_answer, json_answer
 from app.web.http.negotiation import coding_of, is_known
 from app.web.http.patience import PatientRoute
-from app.web.http.site import site_of, urls_of
+from app.web.http.site import resources_of, site_of, urls_of
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 CACHED_FOREVER = "public, max-age=31536000, immutable"
@@ -97,6 +97,14 @@ async def serve_robots(request: Request) -> Response:
         f"{root}/*?",
     ]
     return PlainTextResponse("\n".join(["User-agent: *", *(f"Disallow: {path}" for path in closed)]) + "\n")
+
+
+@router.get("/llms.txt")
+def serve_overview(request: Request) -> Response:
+    """Say what there is, how addresses are read and what costs something, as text for programs (llmstxt.org)."""
+    slugs = resources_of(request).slugs
+    said = {"origin": urls_of(request).origin, "slugs": slugs, "example": slugs[0]}
+    return PlainTextResponse(site_of(request).scripts.get_template("llms.txt").render(said))
 
 
 def _list_settings(chosen: Settings) -> list[Setting]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from fastapi import APIRouter, Query, Request, Response
@@ -15,6 +15,7 @@ from app.core.address import Address, AddressError, Depth, Ray, format_short, pa
 from app.explorer.asking.jump import Target, jump
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, NamesNothing, UnknownAddress
+from app.explorer.pages.directions import Vectors
 from app.explorer.pages.matrices import FitPage
 from app.explorer.pages.search import Inquiry
 from app.explorer.resources import Resources
@@ -26,6 +27,7 @@ from app.explorer.visits.finding.suggest import suggest
 from app.explorer.visits.finding.token import find_token
 from app.explorer.visits.vectors import visit_vectors
 from app.models.lookup import ID
+from app.web.api.columns import parquet_file
 from app.web.api.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.api.vectors import vector_file
 from app.web.http.answers import csv_stream, file_answer, page_answer
@@ -40,6 +42,10 @@ from app.web.urls import WALKED_BASES
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 
 
+VECTOR_FILES: dict[Literal["csv", "npz", "parquet"], Callable[[Vectors], bytes]] = {
+    "npz": vector_file,
+    "parquet": parquet_file,
+}
 LINK_STARTS = ("http://", "https://")
 
 
@@ -160,9 +166,9 @@ def _answer_file(request: Request, where: Address, query: PageQuery) -> Response
     if elsewhere := _redirect_to_one(request, where, query):
         return elsewhere
     kind = PAGE_KINDS[where.depth]
-    if query.format == "npz":
+    if query.format in VECTOR_FILES:
         found = _require_computed(visit_vectors(resources_of(request), where, query.options()))
-        return file_answer(request, vector_file(found), _name_file(found, where), "npz")
+        return file_answer(request, VECTOR_FILES[query.format](found), _name_file(found, where), query.format)
     if kind.sheet is None:
         raise BadOption("format=csv is there for heads, matrices and directions")
     page = _require_computed(kind.look(resources_of(request), where, query))

@@ -1,8 +1,10 @@
 import io
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
@@ -64,6 +66,28 @@ def test_the_same_vectors_are_the_same_file(client):
     assert client.get(f"{OV}?format=npz", headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
 
 
+@pytest.mark.parametrize("place", [OV, f"{OV}/svd/1", "/tiny/L1/mlp-out/neuron", "/tiny/embed/pca/2"])
+def test_parquet_holds_what_npz_holds(client, place):
+    answer = client.get(f"{place}?format=parquet")
+    assert answer.headers["Content-Disposition"].endswith('.parquet"')
+    table, file = pq.read_table(io.BytesIO(answer.content)), loaded(client, f"{place}?format=npz")
+    assert table.num_rows == len(file["index"])
+    for name in {"index", "strength", "left", "right"} & set(file.files):
+        assert np.array_equal(np.array(table[name].to_pylist(), file[name].dtype), file[name]), name
+    origin = {name.decode(): value.decode() for name, value in table.schema.metadata.items()}
+    said = ("left_is", "right_is", "address", "weights", "fingerprint")
+    assert {name: origin[name] for name in said} == {name: str(file[name]) for name in said}
+    assert client.get(f"{place}?format=parquet").content == answer.content
+
+
+def test_without_pyarrow_parquet_is_refused_with_the_way_out(client, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    answer = client.get(f"{OV}?format=parquet")
+    assert answer.status_code == 422
+    assert "format=npz holds the same" in answer.text
+    assert "singular-lens[parquet]" in answer.text
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [
@@ -73,6 +97,8 @@ def test_the_same_vectors_are_the_same_file(client):
         (f"{OV}?format=npz&rotated=1", "vectors are the same whatever they are read as"),
         (f"{OV}?format=npz&readout=cosine", "readout: vectors are the same whatever they are read as"),
         (f"{OV}?format=npy", "csv"),
+        ("/tiny?format=parquet", "there for matrices and directions"),
+        (f"{OV}?format=parquet&ascii=1", "vectors are the same whatever they are read as"),
     ],
 )
 def test_what_there_is_no_file_of_is_said(client, path, words):

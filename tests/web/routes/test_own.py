@@ -81,3 +81,27 @@ def test_a_static_file_that_the_visitor_has_is_not_sent_again(client):
     tag = client.get("/static/site.css").headers["ETag"]
     for known in (tag, f'"other", {tag}', "*"):
         assert client.get("/static/site.css", headers={"If-None-Match": known}).status_code == 304
+
+
+@pytest.mark.parametrize("settings", [{}, {"root_path": "/lens"}, {"public_url": "https://lens.example/lens"}])
+def test_the_overview_for_programs_leads_to_what_there_is(serve, data, settings):
+    visitor = serve(data, "tiny", **settings)
+    root, public = settings.get("root_path", ""), settings.get("public_url", "")
+    answer = visitor.get(f"{root}/llms.txt")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+    title, _, summary = answer.text.split("\n")[:3]
+    assert (title, summary[:2]) == ("# singular-lens", "> ")
+    origin = public or f"http://testserver{root}"
+    links = re.findall(r"\]\((\S+)\)", answer.text)
+    assert {f"{origin}/", f"{origin}/tiny", f"{origin}/openapi.json", f"{origin}/-/glossary"} <= set(links)
+    for link in links:
+        assert link.startswith(f"{origin}/")
+        assert visitor.get(link.replace(origin, f"http://testserver{root}")).status_code in {200, 307}, link
+
+
+def test_the_overview_for_programs_links_nothing_that_crawlers_should_not_ask_for(client):
+    closed = re.findall(r"Disallow: (\S+)", client.get("/robots.txt").text)
+    forms = [re.compile(re.escape(path).replace(r"\*", ".*")) for path in closed if not path.startswith("/api")]
+    links = re.findall(r"\]\(http://testserver(\S+)\)", client.get("/llms.txt").text)
+    assert links
+    assert [link for link in links if any(form.match(link) for form in forms)] == []

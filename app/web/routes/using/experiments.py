@@ -10,7 +10,7 @@ from app.core.address import parse
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.pages.using.experiments import ExperimentPage
-from app.explorer.view import PROCESSINGS, Processing
+from app.explorer.view import PROCESSINGS
 from app.explorer.visits.using import experiments as verbs
 from app.explorer.visits.using.scripts import write_experiment_script
 from app.web.api.body import write_body
@@ -41,6 +41,13 @@ async def make(request: Request, model: str) -> Response:
     """Keep the experiment in the form, and redirect to its page, which runs it."""
     fields = read_form(await request.body())
     return await run_in_threadpool(_keep, request, model, fields)
+
+
+@router.post("/api/v1/{model}/x", include_in_schema=False)
+async def make_for_program(request: Request, model: str) -> Response:
+    """Keep the experiment in the form, and redirect to its JSON; what is wrong with it is an error."""
+    fields = read_form(await request.body())
+    return await run_in_threadpool(_keep_for_program, request, model, fields)
 
 
 @router.get("/{model}/x/{key}", include_in_schema=False)
@@ -99,14 +106,9 @@ def experiment(request: Request, model: Slug, key: Key, query: Annotated[Experim
 def _keep(request: Request, model: str, fields: dict[str, str]) -> Response:
     require_prompter(request)
     address, r = parse(model), resources_of(request)
-    options, weights = Options(), fields.get("weights", "")
-    boxes = ("prompts", "edit", "of", "layer", "c", "attract", "repel", "rule", "pull", "token", "against")
-    said = {name: fields.get(name, "") for name in boxes}
-    wish = verbs.ExperimentWish(**said, draws=8 if fields.get("random") == "8" else 1)
+    options, wish = Options(), _read_wish(fields)
     try:
-        options = Options(weights=_read_weights(weights))
-        if fields.get("random", "1") not in {"1", "8"}:
-            raise BadOption("random is 1 or 8: as many random changes beside each.")
+        options = _read_options(fields)
         key = verbs.keep_experiment(r, address, options, wish)
     except (BadOption, UnknownAddress) as problem:
         form = verbs.visit_form(r, address, options, wish, str(problem))
@@ -115,12 +117,28 @@ def _keep(request: Request, model: str, fields: dict[str, str]) -> Response:
     return _go_to(request, model, key)
 
 
-def _read_weights(text: str) -> Processing | None:
-    """Read the weights that a form asks for; BadOption where there are none of that name."""
-    found = next((one for one in PROCESSINGS if one == text), None)
-    if text and found is None:
+def _keep_for_program(request: Request, model: str, fields: dict[str, str]) -> Response:
+    require_prompter(request)
+    address = parse(model)
+    key = verbs.keep_experiment(resources_of(request), address, _read_options(fields), _read_wish(fields))
+    return RedirectResponse(urls_of(request).api(address, None, f"{EXPERIMENTS}/{key}"), 303, PRIVATE)
+
+
+def _read_wish(fields: dict[str, str]) -> verbs.ExperimentWish:
+    boxes = ("prompts", "edit", "of", "layer", "c", "attract", "repel", "rule", "pull", "token", "against")
+    said = {name: fields.get(name, "") for name in boxes}
+    return verbs.ExperimentWish(**said, draws=8 if fields.get("random") == "8" else 1)
+
+
+def _read_options(fields: dict[str, str]) -> Options:
+    """Read the weights that a form asks for; BadOption where these, or the number of random changes, mean nothing."""
+    weights = fields.get("weights", "")
+    found = next((one for one in PROCESSINGS if one == weights), None)
+    if weights and found is None:
         raise BadOption(f"weights is one of {', '.join(PROCESSINGS)}.")
-    return found
+    if fields.get("random", "1") not in {"1", "8"}:
+        raise BadOption("random is 1 or 8: as many random changes beside each.")
+    return Options(weights=found)
 
 
 def _go_to(request: Request, model: str, key: str) -> Response:

@@ -18,7 +18,7 @@ from app.explorer.errors import BadOption, OtherValue, UnknownAddress, UnknownPr
 from app.explorer.pages.using.attention import PairsPage, WhyPage
 from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
-from app.explorer.view import PROCESSINGS
+from app.explorer.view import PROCESSINGS, Processing
 from app.explorer.visits.using import prompts as verbs
 from app.explorer.visits.using.attention import visit_pairs, visit_why
 from app.explorer.visits.using.lens import visit_lens
@@ -56,6 +56,13 @@ async def run_prompt(request: Request, model: str) -> Response:
     """Keep the prompt in the form, and redirect to its page, which runs it."""
     fields = read_form(await request.body())
     return await run_in_threadpool(_keep_prompt, request, model, fields)
+
+
+@router.post("/api/v1/{model}/prompt", include_in_schema=False)
+async def run_for_program(request: Request, model: str) -> Response:
+    """Keep the prompt in the form, and redirect to its JSON; what is wrong with it is an error."""
+    fields = read_form(await request.body())
+    return await run_in_threadpool(_keep_for_program, request, model, fields)
 
 
 @router.get("/{model}/p/{key}", include_in_schema=False)
@@ -202,8 +209,7 @@ def _visit_pairs(request: Request, model: str, query: PairsQuery) -> PairsPage:
 def _keep_prompt(request: Request, model: str, fields: dict[str, str]) -> Response:
     require_prompter(request)
     address, r = parse(model), resources_of(request)
-    wish = PromptWish(fields.get("text", ""), fields.get("ids", ""), start=fields.get("start") == "1")
-    weights = next((one for one in PROCESSINGS if one == fields.get("weights")), None)
+    wish, weights = _read_wish(fields)
     aim = PromptAim(*(fields.get(name, "") for name in ("of", "edit", "steer")))
     if fields.get("rewrite"):
         form = verbs.visit_form(r, address, Options(weights=weights), wish, aim)
@@ -213,6 +219,18 @@ def _keep_prompt(request: Request, model: str, fields: dict[str, str]) -> Respon
     except (BadOption, UnknownAddress) as problem:
         return _answer_problem(request, address, Options(weights=weights), wish, aim, problem)
     return _redirect(request, address, key, aim, weights, {})
+
+
+def _keep_for_program(request: Request, model: str, fields: dict[str, str]) -> Response:
+    require_prompter(request)
+    address, (wish, weights) = parse(model), _read_wish(fields)
+    key = verbs.keep_prompt(resources_of(request), address, wish)
+    return RedirectResponse(urls_of(request).api(address, None, f"{PROMPTS}/{key}", weights=weights), 303, PRIVATE)
+
+
+def _read_wish(fields: dict[str, str]) -> tuple[PromptWish, Processing | None]:
+    wish = PromptWish(fields.get("text", ""), fields.get("ids", ""), start=fields.get("start") == "1")
+    return wish, next((one for one in PROCESSINGS if one == fields.get("weights")), None)
 
 
 def _answer_problem(

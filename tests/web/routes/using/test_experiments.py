@@ -371,3 +371,13 @@ def test_others_are_not_here_and_deleted_prompts_are_said(reader):
     assert (left["n_missing"], len(left["trials"])) == (1, 2)
     assert "1 prompt of it was deleted" in words_of(reader.get(place).text)
     assert reader.post("/tiny/x", data={"prompts": "a"}, headers={"Origin": "http://elsewhere"}).status_code == 403
+
+
+def test_a_program_makes_the_same_experiment_and_is_told_what_is_wrong_with_it(reader):
+    fields = {"prompts": "\n".join(LINES), "edit": GONE}
+    made = reader.post("/api/v1/tiny/x", data=fields, headers=ORIGIN)
+    assert (made.status_code, made.headers["location"]) == (303, f"/api/v1{make(reader).headers['location']}")
+    assert "no-store" in made.headers["Cache-Control"]
+    refused = reader.post("/api/v1/tiny/x", data=fields | {"edit": "L1"}, headers=ORIGIN)
+    assert (refused.status_code, refused.json()["error"]) == (422, "bad_option")
+    assert reader.post("/api/v1/tiny/x", data=fields).status_code == 403  # a browser that hides its page looks the same

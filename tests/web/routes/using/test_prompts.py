@@ -556,3 +556,14 @@ def test_the_first_visitor_of_a_server_sees_what_directions_write(serve, tiny_da
     for row in rows[:3]:
         end = client.get(f"/api/v1/{row['address']}").json()["right"]["plus" if row["ray"] == "p" else "minus"]
         assert [one["id"] for one in row["tokens"]] == [one["id"] for one in end[:6]]
+
+
+def test_a_program_runs_a_prompt_that_stands_in_no_address(prompter, place):
+    answer = prompter.post("/api/v1/tiny/prompt", data={"text": TEXT}, headers=ORIGIN)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/api/v1{place}")
+    assert "no-store" in answer.headers["Cache-Control"]
+    raw = prompter.post("/api/v1/tiny/prompt", data={"text": TEXT, "weights": "raw"}, headers=ORIGIN)
+    assert raw.headers["location"] == f"/api/v1{place}?weights=raw"
+    refused = prompter.post("/api/v1/tiny/prompt", data={"text": ""}, headers=ORIGIN)
+    assert (refused.status_code, refused.json()["error"]) == (422, "bad_option")
+    assert prompter.post("/api/v1/tiny/prompt", data={"text": TEXT}).status_code == 403
