@@ -16,6 +16,7 @@ from app.web.http.negotiation import coding_of, is_known
 from app.web.http.site import resources_of, site_of, urls_of
 from app.web.http.threads import make_pieces_in_long_thread
 from app.web.view.assets import pack, pack_pieces
+from app.web.view.crawling import mark_queries
 from app.web.view.reproduction import place_of
 from app.web.view.templating import PAGE_TEMPLATES, PARTS
 
@@ -100,10 +101,15 @@ def render(request: Request, template: str, **context: object) -> str:
     allowed = site.settings.allow_jobs
     shown = allowed or not resources_of(request).jobs.is_empty()
     filled = site.templates.get_template(template)
-    prompts = site.settings.prompts_for != "off"
-    return filled.render(
-        context, urls=urls_of(request), jobs_allowed=allowed, jobs_shown=shown, prompts_allowed=prompts
+    html = filled.render(
+        context,
+        urls=urls_of(request),
+        jobs_allowed=allowed,
+        jobs_shown=shown,
+        prompts_allowed=site.settings.prompts_for != "off",
+        is_public=site.settings.public,
     )
+    return mark_queries(html) if site.settings.public else html
 
 
 def json_answer(request: Request, value: object, headers: Mapping[str, str] = CORS_HEADERS) -> Response:

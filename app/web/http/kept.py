@@ -21,6 +21,7 @@ from app.store.artifacts import ArtifactStore
 from app.store.grounds import GROUNDS, Grounds
 from app.web.http.answers import part_of
 from app.web.http.asked import PageTarget, PageTargets
+from app.web.http.counts import Counts
 from app.web.http.hosts import own_names
 from app.web.http.negotiation import Coding, coding_for, has_tag
 
@@ -193,8 +194,8 @@ class HeldAnswer:
 class KeptAnswers:
     """Middleware that sends kept answers again, and keeps those that can be kept."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, settings: Settings, counts: Counts) -> None:
+        self.app, self._counts = app, counts
         self._targets = PageTargets(settings.root_path)
         self._has_public_url = bool(settings.public_url)
         self._allows_jobs = settings.allow_jobs
@@ -215,8 +216,10 @@ class KeptAnswers:
         resources: Resources = scope["app"].state.resources
         kept: KeptAnswer | None = resources.store.memory.get(asked)
         if kept is None or not kept.grounds.hold():
+            self._counts.kept_misses += 1
             await self._make_answer(asked, fields, scope, receive, send)
             return
+        self._counts.kept_hits += 1
         self._touches.note(resources.store, kept)
         await _send_kept(kept, fields.known, send)
 

@@ -13,6 +13,7 @@ from app.web.routes import (
     pages,
     pair,
     search,
+    status,
     token,
 )
 from app.web.routes.using import changes, experiments, prompts, streams
@@ -21,6 +22,7 @@ ROUTERS = tuple(
     room.router
     for room in (
         health,
+        status,
         search,
         full,
         blind,
