@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import time
 from collections import deque
+from types import SimpleNamespace
 from urllib.parse import urldefrag
 
 import pytest
@@ -11,11 +13,17 @@ from app.core.address import parse
 from app.explorer.asking.views import Options
 from app.explorer.visits import orders
 from app.explorer.visits.census import visit_census
+from app.web.http import kept
 
 SHARED = "public, max-age=60, stale-while-revalidate=86400"
 THERE = ("/tiny", "/tiny/L1", "/tiny/L1/H2", "/tiny/L1/H2/ov", "/tiny/L1/H2/ov/svd/3", "/tiny/L1/mlp-in")
 ABSENT = ("/tiny/L0/H1", "/tiny/L1/H2/ov?weights=raw", "/tiny/L1/H2/ov/svd/3?rotated=1", "/tiny/embed", "/tiny/census")
 HTMX = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#place"}
+
+
+@pytest.fixture
+def nothing_kept():
+    """Here answers are kept, as they are to the public."""
 
 
 def refuse_to_start(*_):
@@ -183,3 +191,17 @@ def test_a_crawler_that_heeds_robots_asks_for_nothing_dear(public):
         assert any(pattern.match(dear) for pattern in patterns), dear
     for cheap in ("/", "/tiny", "/-/glossary", "/docs", "/tiny/embed"):
         assert not any(pattern.match(cheap) for pattern in patterns), cheap
+
+
+def test_a_page_of_what_is_there_is_made_once_a_minute(serve, filled):
+    public = serve(filled, "tiny", public=True, prompts=None)
+    counts = public.app.state.counts
+    for path in ("/tiny", "/tiny/search?q=that"):
+        begun = counts.kept_hits
+        assert [public.get(path).status_code for _ in range(3)] == [200] * 3
+        assert counts.kept_hits - begun == 2, path
+    begun = counts.kept_hits
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + kept.REUSE_SECONDS))
+        assert public.get("/tiny/search?q=that").status_code == 200
+    assert counts.kept_hits == begun
