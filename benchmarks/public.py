@@ -36,6 +36,8 @@ VISITORS, THINK_SECONDS = 200, 10.0
 PAGES_EACH = 8
 """Pages that a visitor opens before the next one comes in his place."""
 CRAWLERS_AT_ONCE = 4
+REFUSED_SECONDS = 0.5
+"""Seconds until a crawler that was refused asks for its next page: fewer, and the client would be what is measured."""
 PINNED_SHARE = 0.5
 WARM_SECONDS = 10.0
 """Seconds at the beginning that are not measured: everybody comes at once then."""
@@ -68,6 +70,7 @@ class Look:
     files: int
     artifacts: int
     children: int
+    cpu_seconds: float
     counters: dict[str, float]
 
 
@@ -112,6 +115,7 @@ def _look(server: Server, data: Path) -> Look:
         len(os.listdir(process / "fd")),
         sum(1 for path in data.rglob("*.safetensors") if path.is_file()),
         len((process / "task" / str(server.process.pid) / "children").read_text(encoding="ascii").split()),
+        server.cpu_seconds(),
         {name.removeprefix("singular_lens_"): float(number) for name, _, number in lines},
     )
 
@@ -190,7 +194,7 @@ async def _crawl(front: int, heard: Heard, waiting: deque[str], seen: set[str], 
             new = dict.fromkeys(link for link in map(html.unescape, LINK.findall(page)) if link not in seen)
             seen.update(new)
             waiting.extend(new)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02 if page else REFUSED_SECONDS)
 
 
 async def _get(client: httpx2.AsyncClient, path: str, heard: Heard) -> str:
@@ -212,6 +216,9 @@ def _tell(visitors: Heard, crawler: Heard, looks: list[Look], seconds: float) ->
     yield "their pages", _describe_times(visitors.seconds)
     yield "of nginx's cache", _list(visitors.kept)
     yield "what the crawler got", f"{crawler.statuses.total() / seconds:.0f} a second: {_list(crawler.statuses)}"
+    yield "a core's time of the server", f"{(last.cpu_seconds - first.cpu_seconds) / seconds:.0%}"
+    hits, misses = (last.counters[f"kept_{of}_total"] - first.counters[f"kept_{of}_total"] for of in ("hits", "misses"))
+    yield "answers that the server had kept", f"{hits:.0f}, and {misses:.0f} that it made"
     started = last.counters["line_started_total"]
     yield "computations begun", f"{started:.0f}; worker processes {max(look.children for look in looks)}"
     yield "artifacts on disk", f"{first.artifacts} before, {last.artifacts} after"

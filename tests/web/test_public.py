@@ -136,9 +136,9 @@ def test_an_address_alone_decides_whether_it_is_a_page_or_a_part(public, pin):
 def test_the_same_part_as_htmx_gets_elsewhere(serve, filled, public):
     usual = serve(filled, "tiny", prompts="off")
     part = public.get("/tiny/L1/H2?fragment=place").text
-    assert re.sub(r' rel="nofollow"', "", part) == re.sub(
-        r' rel="nofollow"', "", usual.get("/tiny/L1/H2", headers=HTMX).text
-    )
+    for own in (part, usual.get("/tiny/L1/H2", headers=HTMX).text):
+        assert own.startswith('<div class="place" id="place"')
+        assert "L1H2 of tiny, folded weights" in own
 
 
 def test_a_part_stays_a_part_where_its_page_is_elsewhere(public):
@@ -205,3 +205,15 @@ def test_a_page_of_what_is_there_is_made_once_a_minute(serve, filled):
         patch.setattr(kept, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + kept.REUSE_SECONDS))
         assert public.get("/tiny/search?q=that").status_code == 200
     assert counts.kept_hits == begun
+
+
+def test_pages_do_not_offer_what_only_a_visit_computes(public, serve, filled):
+    usual = serve(filled, "tiny", prompts="off")
+    only_visits = ("rotated=1", "readout=cosine", "format=npz", 'name="ascii"', "/full", "/compare")
+    offered = {word for path in THERE for word in only_visits if word in usual.get(path).text}
+    assert offered == set(only_visits)
+    for path in THERE:
+        text = public.get(path).text
+        assert [word for word in only_visits if word in text and word != "/compare"] == [], path
+        assert not re.search(r'href="[^"]*/(ov|mlp-in|embed)/(compare|neuron)"', text)
+        assert not re.search(r'aria-label="Weights">.*weights=raw.*?</nav>', text)

@@ -165,7 +165,10 @@ def visit_head(r: Resources, address: Address, options: Options) -> HeadPage:
     )
     # One page number serves both tables: the shorter one may be past its end, not both.
     _check_page(shown.page, max(ov.n_pages, qk.n_pages))
-    ov = replace(_add_use(r, opened, ov), tabs=fits.list_tabs_with_fits(r, opened, ov.address, ov.view))
+    ov, qk = (
+        replace(page, tabs=fits.list_tabs_with_fits(r, opened, page.address, page.view))
+        for page in (_add_use(r, opened, ov), qk)
+    )
     return HeadPage(address, opened.header, shown, ov, qk, *neighbours_of(opened.header, address))
 
 

@@ -6,12 +6,14 @@ Knows nothing of errors (errors.py) and nothing of addresses.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.explorer.pages.using.scripts import ChangeScript
+from app.explorer.reading.coverage import list_weights
 from app.web.http.negotiation import coding_of, is_known
 from app.web.http.site import resources_of, site_of, urls_of
 from app.web.http.threads import make_pieces_in_long_thread
@@ -108,6 +110,7 @@ def render(request: Request, template: str, **context: object) -> str:
         jobs_shown=shown,
         prompts_allowed=site.settings.prompts_for != "off",
         is_public=site.settings.public,
+        weights_here=partial(list_weights, resources_of(request)),
     )
     return mark_queries(html) if site.settings.public else html
 
