@@ -64,6 +64,8 @@ def serve(
     root_path: Annotated[str | None, option("root_path")] = None,
     allow_jobs: Annotated[bool | None, option("allow_jobs", "--allow-jobs")] = None,
     precompute: Annotated[bool | None, option("precompute", "--precompute/--no-precompute")] = None,
+    public: Annotated[bool | None, option("public", "--public")] = None,
+    status: Annotated[str | None, option("status")] = None,
     prompts: Annotated[str | None, option("prompts")] = None,
     generation: Annotated[str | None, option("generation")] = None,
 ) -> None:
@@ -83,6 +85,8 @@ def serve(
             root_path=root_path,
             allow_jobs=allow_jobs,
             precompute=precompute,
+            public=public,
+            status=status,
             prompts=prompts,
             generation=generation,
         )
@@ -658,6 +662,8 @@ def _read_settings(**named: Any) -> Settings:
 
 
 def _setting_error(detail: Any) -> str:
+    if not detail["loc"]:  # of several settings together
+        return str(detail["ctx"]["error"])
     field = str(detail["loc"][0])
     expected = Settings.model_fields[field].description if field in Settings.model_fields else ""
     return f"{field.replace('_', '-')}: {detail['msg']} (got {detail['input']!r}). {expected}"

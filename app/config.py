@@ -6,9 +6,9 @@ import.
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -141,6 +141,18 @@ class Settings(BaseSettings):
         "told otherwise, of smollm2 alone, and of others their banks, which searches rest on.",
     )
 
+    public: bool = Field(
+        False,
+        description="Serve the public: pages of what was computed beforehand and no others, no jobs, no prompts, answers "
+        "that a CDN may keep. What the operator asks for is computed behind all the same, every matrix unless told "
+        "otherwise.",
+    )
+    status: Literal["off", "local", "public"] = Field(
+        "local",
+        description="Who may read the counters at /-/status: nobody (off), visitors on this machine (local), or all who "
+        "reach the server (public).",
+    )
+
     prompts: Literal["off", "local", "public"] | None = Field(
         None,
         description="Who may run a model on a text of their own: nobody (off), visitors on this machine (local), or all who "
@@ -161,9 +173,9 @@ class Settings(BaseSettings):
     @property
     def prompts_for(self) -> Literal["off", "local", "public"]:
         """Return who may run prompts, the default filled in."""
-        if self.prompts is not None:
-            return self.prompts
-        return self._default_audience()
+        if self.public:
+            return "off"
+        return self._default_audience() if self.prompts is None else self.prompts
 
     @property
     def generation_for(self) -> Literal["off", "local", "public"]:
@@ -172,8 +184,39 @@ class Settings(BaseSettings):
             return "off"
         return self._default_audience() if self.generation is None else self.generation
 
+    @property
+    def computes_for_visits(self) -> bool:
+        """Return whether a visit may have something computed: what it does not find."""
+        return not self.public
+
+    @property
+    def precompute_of(self) -> Literal["nothing", "usual", "all"]:
+        """Return of which models every matrix is computed before anyone asks: none, not even a bank; the usual ones; all.
+
+        To the public what is not computed is not there, so without a word from the operator all of it is.
+        """
+        if self.precompute is None:
+            return "all" if self.public else "usual"
+        return "all" if self.precompute else "nothing"
+
     def _default_audience(self) -> Literal["off", "local"]:
         return "local" if self.host in LOOPBACK_NAMES or is_loopback(self.host) else "off"
+
+    @model_validator(mode="after")
+    def _refuse_contradiction(self) -> Self:
+        """Refuse what a public server never does, should it be asked for as well."""
+        refused = {
+            "allow_jobs": self.allow_jobs,
+            "prompts": self.prompts not in {None, "off"},
+            "generation": self.generation not in {None, "off"},
+        }
+        asked = [f"SINGULAR_LENS_{name.upper()}" for name, is_asked in refused.items() if self.public and is_asked]
+        if asked:
+            raise ValueError(
+                f"a public server computes nothing for visits: {' and '.join(asked)} cannot be set beside "
+                "SINGULAR_LENS_PUBLIC. Leave the one or the other out."
+            )
+        return self
 
     @field_validator("data", mode="before")
     @classmethod

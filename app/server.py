@@ -21,11 +21,13 @@ from app.models.naming import Named
 from app.web.api.snapshot import install_snapshot
 from app.web.guard.clients import Visitors
 from app.web.guard.gate import Gate
+from app.web.http.counts import CountedAnswers, Counts
 from app.web.http.errors import install_errors
 from app.web.http.kept import KeptAnswers
 from app.web.http.methods import HeadAsGet
 from app.web.http.patience import Patience
 from app.web.http.security import RootPath, SecureHeaders
+from app.web.http.shared import SharedCaches
 from app.web.http.site import open_site
 from app.web.http.streams import Streams
 from app.web.http.targets import OriginForm
@@ -60,7 +62,9 @@ def create_app(
         runner = Runner(resources.jobs, resources.children, resources.data, chosen.device)
         await anyio.to_thread.run_sync(import_missing, resources, runner)
         app.state.runner = runner if chosen.allow_jobs else None  # visitors may use it if it is there
-        ahead = None if chosen.precompute is False else Precomputer(resources, runner, of_all=bool(chosen.precompute))
+        ahead = None
+        if chosen.precompute_of != "nothing":
+            ahead = Precomputer(resources, runner, of_all=chosen.precompute_of == "all")
         warming = asyncio.create_task(_warm_up(resources, app.state.threads))
         yield
         warming.cancel()
@@ -80,6 +84,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.site = open_site(chosen)
+    app.state.counts = counts = Counts()
     app.state.patience = Patience(chosen.wait_seconds, chosen.waiters)
     install_errors(app)
     install_snapshot(app)
@@ -87,11 +92,14 @@ def create_app(
         app.router.routes.extend(router.routes)  # `include_router` would build each again, before the first answer
     app.add_middleware(RootPath, root=chosen.root_path)
     app.add_middleware(Visitors, trusted=chosen.trusted_proxies)
-    app.add_middleware(KeptAnswers, settings=chosen)
+    app.add_middleware(KeptAnswers, settings=chosen, counts=counts)
     app.add_middleware(Gate, settings=chosen)
+    if chosen.public:
+        app.add_middleware(SharedCaches, root=chosen.root_path)
     app.add_middleware(OriginForm)
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecureHeaders)
+    app.add_middleware(CountedAnswers, counts=counts)
     return app
 
 
@@ -134,6 +142,7 @@ def _open_resources(
         prompts=_limit_prompts(settings),
         prompt_waiters=settings.prompt_waiters,
         start_live=start_live,
+        computes_for_visits=settings.computes_for_visits,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HOUSE = Path(__file__).with_name("house.md")
-LISTED = ("app", "clients", "templates", "static", "benchmarks", "docs")
+LISTED = ("app", "clients", "templates", "static", "benchmarks", "deploy", "docs")
 BEGIN, END = "<!-- files: python docs/tree.py -->\n", "<!-- end of files -->\n"
 COMMENTS = {
     ".html": r"(?s)\{# (.*?) ?#\}",
@@ -19,6 +19,8 @@ COMMENTS = {
     ".css": r"(?s)/\* (.*?) ?\*/",
     ".js": r"// (.*)",
     ".toml": r"# (.*)",
+    ".conf": r"# (.*)",
+    ".yaml": r"# (.*)",
     ".md": r"# (.*)",
 }
 

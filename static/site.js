@@ -98,7 +98,7 @@
 
   // Single keys, unless the visitor turned them off; never while typing, never with a modifier.
   const typing = (target) => target.closest?.("input, textarea, select, [contenteditable]");
-  const follow = (rel) => document.querySelector(`a[rel="${rel}"]`)?.href;
+  const follow = (rel) => document.querySelector(`a[rel~="${rel}"]`)?.href;
 
   function openHelp() {
     document.getElementById("single-keys").checked = kept.get("keys") !== "off";
@@ -247,6 +247,16 @@
   document.addEventListener("htmx:config:request", (event) => {
     const { form, body } = event.detail.ctx.request;
     if (form?.id === "search") for (const [name, value] of [...body]) if (!value && name !== "q") body.delete(name);
+  });
+  // To the public a part of a page has an address of its own, for caches that do not look at htmx's headers; the browser
+  // shows its page's.
+  document.addEventListener("htmx:before:request", (event) => {
+    const { request, target } = event.detail.ctx;
+    if (!("fragments" in root.dataset) || request.method !== "GET" || request.headers["HX-Request-Type"] !== "partial") return;
+    request.action += `${request.action.includes("?") ? "&" : "?"}fragment=${target?.id || "part"}`;
+  });
+  document.addEventListener("htmx:before:history:update", (event) => {
+    event.detail.history.path = event.detail.history.path.replace(/[?&]fragment=[\w-]+(?=#|$)/, "");
   });
   document.addEventListener("input", (event) => { if (event.target.id === "palette-box") showRecent(); });
   document.addEventListener("change", (event) => {

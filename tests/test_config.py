@@ -87,3 +87,20 @@ def test_settings_cannot_change():
 )
 def test_texts_are_continued_for_nobody_who_may_run_none(said, audience):
     assert Settings(**said).generation_for == audience
+
+
+@pytest.mark.parametrize("name", ["allow_jobs", "prompts", "generation"])
+def test_what_the_public_never_does_is_refused_beside_it(name):
+    with pytest.raises(
+        ValidationError, match=f"SINGULAR_LENS_{name.upper()} cannot be set beside SINGULAR_LENS_PUBLIC"
+    ):
+        Settings(public=True, **{name: True if name == "allow_jobs" else "local"})
+
+
+def test_the_public_sees_what_was_computed_beforehand_so_all_of_it_is(monkeypatch):
+    monkeypatch.delenv("SINGULAR_LENS_PRECOMPUTE", raising=False)
+    public = Settings(public=True)
+    assert (public.prompts_for, public.generation_for, public.computes_for_visits) == ("off", "off", False)
+    assert public.precompute_of == "all"
+    assert Settings(public=True, precompute=False).precompute_of == "nothing"
+    assert (Settings().precompute_of, Settings(precompute=True).precompute_of) == ("usual", "all")

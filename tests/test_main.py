@@ -610,3 +610,15 @@ def test_a_mistyped_data_folder_is_not_called_healthy(tmp_path, verb):
         result = CliRunner().invoke(command.cli, ["store", verb, "--data", str(tmp_path / name)])
         assert result.exit_code == 1
         assert "there is no data folder at" in result.output
+
+
+def test_a_public_server_is_refused_what_it_never_does(served, fresh_data):
+    result = run("serve", "tiny", "--data", str(fresh_data), "--public", "--allow-jobs", "--prompts", "local")
+    assert result.exit_code == 1
+    assert (
+        "SINGULAR_LENS_ALLOW_JOBS and SINGULAR_LENS_PROMPTS cannot be set beside SINGULAR_LENS_PUBLIC" in result.stderr
+    )
+    assert "Traceback" not in result.output
+    assert served == []
+    assert run("serve", "tiny", "--data", str(fresh_data), "--public", "--status", "off").exit_code == 0
+    assert [(settings.public, settings.status) for settings in served] == [(True, "off")]

@@ -28,6 +28,10 @@ class NotBuilt(ExplorerError):
         self.command = command
 
 
+class NotComputedHere(ExplorerError):
+    """Nobody computed it beforehand, and this server computes nothing for visits; the message names what is there."""
+
+
 class BadOption(ExplorerError):
     """A query value is outside its range, or means nothing for this model; the message names the range."""
 

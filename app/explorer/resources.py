@@ -62,6 +62,8 @@ class Resources:
     queue: ComputeQueue
     prompts: Prompts | None
     """Prompts of visitors; None where models are not run."""
+    computes_for_visits: bool = True
+    """False where visits see what is there, and have nothing computed."""
     banks: Memory = field(default_factory=partial(Memory, BANKS_BYTES))
     """The parts of open banks that are held in memory, and whatever is derived from them."""
 
@@ -82,6 +84,7 @@ def open_resources(
     prompts: Limits | None = None,
     prompt_waiters: int = PROMPT_WAITERS,
     start_live: StartLive = start_live_process,
+    computes_for_visits: bool = True,
 ) -> Resources:
     """Open all resources; close them with `close_resources`. Missing models wait to be imported.
 
@@ -121,6 +124,7 @@ def open_resources(
         jobs=jobs,
         queue=ComputeQueue(store, start, size=queue_size, wait_seconds=wait_seconds, waiters=waiters),
         prompts=None if prompts is None else open_prompts(prompts),
+        computes_for_visits=computes_for_visits,
     )
 
 

@@ -23,7 +23,7 @@ from app.store.grounds import note_artifact, note_folder, note_now
 from app.store.located import Located, Stamp, locate_arrays, open_file, stamp_at, stamp_of
 from app.store.memory import Memory
 from app.store.sealed import Arrays, Contents, Damaged, read_recipe, seal_contents, unseal_contents
-from app.store.shelf import SUFFIX, ReadFile, Shelf
+from app.store.shelf import SUFFIX, Occupancy, ReadFile, Shelf
 
 __all__ = [
     "ARTIFACT_FORMAT",
@@ -261,6 +261,10 @@ class ArtifactStore:
     def measure_room(self) -> int:
         """Return the bytes that all artifacts of this store's side may take, before some are deleted for the rest."""
         return self._shelf.measure_room()
+
+    def measure_occupancy(self) -> Occupancy:
+        """Count the stored artifacts and their bytes, as they were no longer than a minute ago."""
+        return self._shelf.measure_occupancy()
 
     def recipes(self, fingerprint: str, subject: str) -> Iterator[Recipe]:
         """Yield the recipes that seem to be stored for that subject: nothing is proven until it is loaded."""

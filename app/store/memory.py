@@ -55,6 +55,12 @@ class Memory:
         """Bytes of the values that are kept."""
         return self._bytes
 
+    def used_by(self, kind: type) -> tuple[int, int]:
+        """Count the values whose keys are of that type, and their bytes."""
+        with self._lock:
+            sizes = [taken for key, (_, taken) in self._entries.items() if isinstance(key, kind)]
+        return len(sizes), sum(sizes)
+
     def __len__(self) -> int:
         return len(self._entries)
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from app.store.account import ACCOUNT_BYTES, UsedBytes, open_account
 from app.store.locks import try_lock
@@ -34,6 +34,8 @@ IN_USE_SECONDS = 300.0
 """A file that was used so recently makes room only if nothing else can, and only as much as needed."""
 PROBE_SECONDS = 1.0
 """How long the result of probing a disk that refused a file is trusted."""
+MEASURED_SECONDS = 60.0
+"""How long a measurement of the whole folder is trusted: it looks at every file."""
 MOST_PROBED_BYTES = 4 * 2**20
 BEGIN_ATTEMPTS = 20
 """Attempts to begin a file while another process removes empty folders and abandoned files."""
@@ -64,6 +66,14 @@ class StoredFile:
     """The operator asked for the file: no visit may delete it."""
 
 
+class Occupancy(NamedTuple):
+    """How much of a folder's quota its files take."""
+
+    files: int
+    bytes: int
+    quota: int
+
+
 @dataclass(frozen=True)
 class Refusal:
     """The disk's refusal of the last file that was to be written."""
@@ -87,6 +97,8 @@ class Shelf:
         self._measured = False
         self._refusal: Refusal | None = None
         self._probing = Lock()
+        self._occupancy: tuple[float, Occupancy] | None = None
+        """The last measurement of the folder, and when it was made, on the monotonic clock."""
 
     def read(self, path: Path) -> ReadFile | None:
         """Read the file without marking it as used; None if it does not exist.
@@ -184,6 +196,14 @@ class Shelf:
         for path in walk_files(self.root):
             if path.suffix in (SUFFIX, DAMAGED) and (entry := _read_entry(path)):
                 yield entry
+
+    def measure_occupancy(self) -> Occupancy:
+        """Count the finished and damaged files and their bytes, as they were no longer than MEASURED_SECONDS ago."""
+        now = time.monotonic()
+        if self._occupancy is None or now - self._occupancy[0] >= MEASURED_SECONDS:
+            sizes = [entry.size for entry in self.entries()]
+            self._occupancy = now, Occupancy(len(sizes), sum(sizes), self._quota)
+        return self._occupancy[1]
 
     def make_room(self) -> Iterator[StoredFile]:
         """Measure the folder, delete what is beyond the quota, and yield the deleted files. OSError."""

@@ -55,3 +55,12 @@ def test_many_threads_leave_its_count_right():
     for key in range(37):
         memory.drop(key)
     assert (memory.used, len(memory)) == (0, 0)
+
+
+def test_values_are_counted_by_the_type_of_their_keys():
+    memory = Memory(10**6)
+    for key in ("a", "b", 1):
+        memory.put(key, None, 100)
+    n_text, text_bytes = memory.used_by(str)
+    assert n_text == 2
+    assert text_bytes + memory.used_by(int)[1] == memory.used

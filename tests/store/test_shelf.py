@@ -386,3 +386,13 @@ def test_making_room_measures_anew(shelf):
     gone = list(Shelf(shelf.root, 3 * SIZE + MARGIN).make_room())
     assert [entry.path.stem for entry in gone] == ["f0", "f1", "f2"]
     assert used_of(shelf.root) == UsedBytes(visits=2 * SIZE)
+
+
+def test_what_is_on_it_is_counted_anew_after_a_while_and_not_before(shelf, monkeypatch):
+    for name in ("a", "b"):
+        shelf.write(shelf.root / f"{name}.safetensors", bytes(SIZE))
+    assert shelf.measure_occupancy() == (2, 2 * SIZE, 10**9 - MARGIN)
+    shelf.write(shelf.root / "c.safetensors", bytes(SIZE))
+    assert shelf.measure_occupancy().files == 2
+    monkeypatch.setattr(module, "MEASURED_SECONDS", 0.0)
+    assert shelf.measure_occupancy()[:2] == (3, 3 * SIZE)

@@ -6,6 +6,8 @@ from weakref import WeakKeyDictionary
 
 from app.core.address import CIRCUITS, Address
 from app.explorer import recipes
+from app.explorer.asking.places import find_model
+from app.explorer.header import Model
 from app.explorer.library import OpenModel
 from app.explorer.pages.maps import MatrixCell
 from app.explorer.resources import Resources
@@ -32,6 +34,13 @@ def list_matrices(r: Resources, model: OpenModel, processing: Processing, above:
     kinds = model.header.model_kinds if above.layer is None else model.header.layer_kinds
     paths = _paths_of(r.store, model, processing).singles[above.layer]
     return tuple(MatrixCell(above.at(kind), path.is_file()) for kind, path in zip(kinds, paths, strict=True))
+
+
+def list_weights(r: Resources, header: Model) -> tuple[Processing, ...]:
+    """List the weight processings that a visit may see: all that are sound, or those whose map was computed beforehand."""
+    if r.computes_for_visits or (opened := find_model(r, header.slug)) is None:
+        return header.processings
+    return tuple(each for each in header.processings if r.store.exists(recipes.scores(opened, each)))
 
 
 @dataclass(frozen=True)

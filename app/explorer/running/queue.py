@@ -104,6 +104,19 @@ class _Watched:
     has_spoken: bool = False
 
 
+@dataclass(frozen=True)
+class QueueCounts:
+    """The computations of a queue: those in line and at work now, and how many began and ended so far."""
+
+    waiting: int
+    begun: int
+    """Taken from the line and not done: at work, or paused."""
+    started: int
+    """Tasks that were given to the worker since the server started."""
+    done: int
+    failed: int
+
+
 Heard = tuple[Channel, "Report | None", bytes]
 """A message from a worker; None once the worker is gone."""
 
@@ -142,7 +155,7 @@ class ComputeQueue:
         self._suspended: Errand | None = None
         self._resting: list[Errand] = []
         """Errands begun and paused, some of them to go on: those that were asked for again, the first first."""
-        self._last_id = 0
+        self._last_id = self._n_done = self._n_failed = 0
         self._told: Assignment | None = None
         """The task that the worker is doing."""
         self._held: set[Assignment] = set()
@@ -222,6 +235,12 @@ class ComputeQueue:
         """Count the computations in line."""
         with self._lock:
             return self._line.depth()
+
+    def count(self) -> QueueCounts:
+        """Count the computations: now, and since the server started."""
+        with self._lock:
+            waiting, begun = self._line.depth(), len(self._line.list_begun())
+        return QueueCounts(waiting, begun, self._last_id, self._n_done, self._n_failed)
 
     def state(self) -> Literal["alive", "idle", "stopped"]:
         """Return the worker's state: alive; idle, since there was nothing to do; or stopped, since it hangs or cannot
@@ -479,8 +498,10 @@ class ComputeQueue:
             if errand.failure is not None and times:
                 self._failures[errand.key] = (time.monotonic(), times, errand.failure)
         if errand.failure is None:
+            self._n_done += 1
             errand.future.set_result(errand.artifacts)
         else:
+            self._n_failed += 1
             errand.future.set_exception(_copy_error(errand.failure))
 
     def _choose_next(self) -> None:

@@ -114,7 +114,7 @@ def visit_gallery(r: Resources, address: Address, options: Options, sought: Soug
     opened, shown = resolve_view(r, address, options)
     asked, rated = orders.order_gallery(opened, shown.weights), _rates_reader(r, opened, shown)
     held = [r.store.load(order.recipe) for order in asked]
-    if not all(held) and not jobs.has_gallery_job(r, opened, shown.weights):
+    if not all(held) and not (r.computes_for_visits and jobs.has_gallery_job(r, opened, shown.weights)):
         artifacts, failure = orders.fulfil_so_far(r, asked)
         return gallery.make_gallery(opened, address, shown, artifacts, rated, failure, sought)
     if not any(held):  # do not begin a second time what a job is doing
@@ -165,7 +165,10 @@ def visit_head(r: Resources, address: Address, options: Options) -> HeadPage:
     )
     # One page number serves both tables: the shorter one may be past its end, not both.
     _check_page(shown.page, max(ov.n_pages, qk.n_pages))
-    ov = replace(_add_use(r, opened, ov), tabs=fits.list_tabs_with_fits(r, opened, ov.address, ov.view))
+    ov, qk = (
+        replace(page, tabs=fits.list_tabs_with_fits(r, opened, page.address, page.view))
+        for page in (_add_use(r, opened, ov), qk)
+    )
     return HeadPage(address, opened.header, shown, ov, qk, *neighbours_of(opened.header, address))
 
 

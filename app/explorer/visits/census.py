@@ -19,7 +19,7 @@ from app.core.judging.significance import HIGH, LOW
 from app.explorer import groups, recipes
 from app.explorer.asking.using import list_outputs
 from app.explorer.asking.views import Options, resolve_view
-from app.explorer.errors import Busy, ComputationFailed, NotReady
+from app.explorer.errors import Busy, ComputationFailed, NotComputedHere, NotReady
 from app.explorer.groups import CUT
 from app.explorer.header import Model
 from app.explorer.inventory import end_of, is_double
@@ -114,10 +114,15 @@ def visit_census(r: Resources, address: Address, options: Options) -> CensusPage
 
 
 def collect_census_rays(r: Resources, address: Address, options: Options) -> CensusRays:
-    """Collect every ray of the census for a file; NotReady until all layers are read."""
+    """Collect every ray of the census for a file; NotReady until all layers are read, NotComputedHere where they never are."""
     opened, shown = resolve_view(r, address, options)
     model = opened.header
     layers = _list_layers_and_queue(r, opened, shown.weights)
+    if len(layers) < model.n_layers and not r.computes_for_visits:
+        raise NotComputedHere(
+            f"The census of {address.model} is not complete: {len(layers)} of {model.n_layers} layers were computed "
+            "beforehand, and this server computes nothing for whoever opens a page. Its page shows these."
+        )
     if len(layers) < model.n_layers:
         title = f"The layers of {address.model} are being read for its census."
         raise NotReady(title, len(layers), model.n_layers)

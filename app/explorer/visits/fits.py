@@ -70,10 +70,19 @@ def computed_fits(r: Resources, model: OpenModel, address: Address, shown: View)
 
 def list_tabs_with_fits(r: Resources, model: OpenModel, address: Address, shown: View) -> tuple[Tab, ...]:
     """List the bases of the matrix, each with whether it opens a table here; one that is fitted to a text only where there
-    are statistics of one.
+    are statistics of one, and where visits have nothing computed only what is there.
     """
-    tabs = (_add_fits(r, model, tab, shown) if tab.is_fitted else tab for tab in list_tabs(address))
+    tabs = [_add_fits(r, model, tab, shown) if tab.is_fitted else tab for tab in list_tabs(address)]
+    if not r.computes_for_visits:
+        tabs = [tab for tab in tabs if _is_there(r, model, tab, shown)]
     return tuple(tab for tab in tabs if not BASES[tab.basis].is_of_text or list_outputs(r.store, model, shown.weights))
+
+
+def _is_there(r: Resources, model: OpenModel, tab: Tab, shown: View) -> bool:
+    """Return whether the tab is the one that is shown, was computed beforehand, or says itself whether it was."""
+    if tab.is_fitted or tab.basis == shown.basis or BASES[tab.basis].is_of_text:
+        return True
+    return r.store.exists(recipes.decomposition(model, canonical_address(tab.address), shown.weights, {}))
 
 
 def _add_fits(r: Resources, model: OpenModel, tab: Tab, shown: View) -> Tab:

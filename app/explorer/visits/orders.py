@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from app.core.address import Address, BasisName
 from app.explorer import recipes
-from app.explorer.errors import Busy, ComputationFailed, NotReady
+from app.explorer.errors import Busy, ComputationFailed, NotComputedHere, NotReady
 from app.explorer.library import OpenModel
 from app.explorer.resources import Resources
 from app.explorer.running.costs import controls_of, cost_of
@@ -105,9 +105,12 @@ def order_comparison(
 
 
 def submit_missing(r: Resources, *orders: Order) -> None:
-    """Queue what is missing and wait for none of it; Busy if the queue is full, ComputationFailed if it failed."""
+    """Queue what is missing and wait for none of it; Busy if the queue is full, ComputationFailed if it failed.
+
+    Where visits have nothing computed, nothing is queued.
+    """
     for order in orders:
-        if not r.store.exists(order.recipe):
+        if r.computes_for_visits and not r.store.exists(order.recipe):
             _submit(r, [order])
 
 
@@ -143,15 +146,29 @@ class SoFar(NamedTuple):
 def fulfil_so_far(r: Resources, orders: Sequence[Order]) -> SoFar:
     """Return those of these artifacts that are there, while the others are computed in line.
 
-    NotReady, Busy or ComputationFailed while there are none.
+    NotReady, Busy, ComputationFailed or NotComputedHere while there are none.
     """
     try:
         return SoFar([*fulfil_in_line(r, orders)], "")
-    except (NotReady, Busy, ComputationFailed) as error:
+    except (NotReady, Busy, ComputationFailed, NotComputedHere) as error:
         held = [r.store.load(order.recipe) for order in orders]
         if not any(held):
             raise
         return SoFar(held, str(error) if isinstance(error, ComputationFailed) else "")
+
+
+def _explain_absence(r: Resources, order: Order) -> str:
+    """Explain that nobody computed it, and name what there is of the same matrix."""
+    wanted = order.recipe
+    said = (
+        "This was not computed beforehand, and this server computes nothing for whoever opens a page: visitors share what "
+        "is there."
+    )
+    alike = [
+        one for one in r.store.recipes(wanted.fingerprint, wanted.subject) if one.kind == wanted.kind == "decomposition"
+    ]
+    here = sorted({f"{one.basis} in {one.processing} weights" for one in alike})
+    return f"{said} Of this matrix there is {', '.join(here)}." if here else said
 
 
 def _name_matrix(address: Address) -> str:
@@ -178,8 +195,13 @@ def _name_basis(address: Address) -> str:
 
 
 def _submit(r: Resources, orders: Sequence[Order]) -> Errand:
-    """Submit the orders to the queue, behind the controls that they need and that are missing."""
+    """Submit the orders to the queue, behind the controls that they need and that are missing.
+
+    NotComputedHere where visits have nothing computed: this is the one way from a visit to the queue.
+    """
     first = orders[0]
+    if not r.computes_for_visits:
+        raise NotComputedHere(_explain_absence(r, next(each for each in orders if not r.store.exists(each.recipe))))
     controls = list(dict.fromkeys(control for order in orders for control in controls_of(order.model, order.recipe)))
     missing = [control for control in controls if not r.store.exists(control)]
     cost = cost_of(first.recipe, missing)

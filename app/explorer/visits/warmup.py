@@ -17,10 +17,15 @@ from app.explorer.visits.finding.search import SUGGESTED, search
 
 
 def warm_up(r: Resources) -> bool:
-    """Queue the warm-up of the first available model, unless visitors fill the queue; False while a model is coming."""
+    """Queue the warm-up of the first available model, unless visitors fill the queue; False while a model is coming.
+
+    Where visits have nothing computed, there is nothing to warm up but the search.
+    """
     model = next((model for slug in r.slugs if (model := find_model(r, slug))), None)
     if model is None:
         return not any(_is_coming(r, slug) for slug in r.slugs)
+    if not r.computes_for_visits:
+        return True
     slug = model.header.slug
     with suppress(Busy):
         r.queue.submit(

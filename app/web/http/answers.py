@@ -6,18 +6,21 @@ Knows nothing of errors (errors.py) and nothing of addresses.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.explorer.pages.using.scripts import ChangeScript
+from app.explorer.reading.coverage import list_weights
 from app.web.http.embedding import is_embedded
 from app.web.http.negotiation import coding_of, is_known
 from app.web.http.security import allow_frames
 from app.web.http.site import resources_of, site_of, urls_of
 from app.web.http.threads import make_pieces_in_long_thread
 from app.web.view.assets import pack, pack_pieces
+from app.web.view.crawling import mark_queries
 from app.web.view.reproduction import place_of
 from app.web.view.templating import PAGE_TEMPLATES, PARTS
 
@@ -111,9 +114,16 @@ def render(request: Request, template: str, **context: object) -> str:
     shown = allowed or not resources_of(request).jobs.is_empty()
     filled = site.templates.get_template(template)
     prompts = site.settings.prompts_for != "off" and not framed
-    return filled.render(
-        context, urls=urls_of(request), jobs_allowed=allowed, jobs_shown=shown, prompts_allowed=prompts
+    html = filled.render(
+        context,
+        urls=urls_of(request),
+        jobs_allowed=allowed,
+        jobs_shown=shown,
+        prompts_allowed=prompts,
+        is_public=site.settings.public,
+        weights_here=partial(list_weights, resources_of(request)),
     )
+    return mark_queries(html) if site.settings.public else html
 
 
 def json_answer(request: Request, value: object, headers: Mapping[str, str] = CORS_HEADERS) -> Response:

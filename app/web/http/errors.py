@@ -27,6 +27,7 @@ from app.explorer.errors import (
     ExplorerError,
     Importing,
     NotBuilt,
+    NotComputedHere,
     NotImported,
     NotReady,
     OtherValue,
@@ -60,6 +61,7 @@ STATUSES: dict[type[Exception], int] = {
     UnknownAddress: 404,
     AddressError: 404,
     NotBuilt: 404,
+    NotComputedHere: 404,
     BadOption: 422,
     NotReady: 202,
     PromptsRefused: 403,
@@ -75,6 +77,7 @@ ERROR_WORDS: dict[type[Exception] | int, tuple[str, str]] = {
     503: ("busy", "Busy"),
     Importing: ("not_ready", "Importing…"),
     NotBuilt: ("not_built", "Not built here"),
+    NotComputedHere: ("not_computed", "Not computed here"),
     PromptsRefused: ("refused", "No prompts here"),
     ComputationFailed: ("failed", "This could not be computed"),
     NotImported: ("failed", "This model could not be imported"),
@@ -253,7 +256,9 @@ def _describe_problem(request: Request, status: int, detail: str, words: tuple[s
         spot=_spot_of(request) if status == 202 else NO_SPOT,
         weights=request.query_params.get("weights"),
         prompt=_find_prompt(request) if status in {404, 422} else "",
-        near=_find_near(request, status) if status in {404, 422} or error in {"failed", "unexpected"} else (),
+        near=_find_near(request, itself=status == 422 or (error == "not_computed" and bool(query)))
+        if status in {404, 422} or error in {"failed", "unexpected"}
+        else (),
     )
 
 
@@ -318,8 +323,11 @@ def _spot_of(request: Request) -> Spot:
         return NO_SPOT
 
 
-def _find_near(request: Request, status: int) -> tuple[Address, ...]:
-    """Find the existing places along a wrong path (model, layer …), shortest first, without a pin."""
+def _find_near(request: Request, *, itself: bool) -> tuple[Address, ...]:
+    """Find the existing places along a wrong path (model, layer …), shortest first, without a pin.
+
+    `itself`: the path's own place is among them, since only its query was at fault.
+    """
     parts = spell_path(_route_path(request)).strip("/").split("/")[:6]
     found = []
     for n in range(1, len(parts) + 1):
@@ -328,8 +336,8 @@ def _find_near(request: Request, status: int) -> tuple[Address, ...]:
             locate_model(resources_of(request), place.with_pin(None))
         except (AddressError, ExplorerError):
             break
-        # The path itself is worth a link only where its query or its pin was at fault.
-        if n < len(parts) or status == 422 or place.pin is not None:
+        # Or where its pin was.
+        if n < len(parts) or itself or place.pin is not None:
             found.append(place.with_pin(None))
     return tuple(found)
 

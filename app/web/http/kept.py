@@ -21,6 +21,7 @@ from app.store.artifacts import ArtifactStore
 from app.store.grounds import GROUNDS, Grounds
 from app.web.http.answers import part_of
 from app.web.http.asked import PageTarget, PageTargets
+from app.web.http.counts import Counts
 from app.web.http.hosts import own_names
 from app.web.http.negotiation import Coding, coding_for, has_tag
 
@@ -31,6 +32,8 @@ GROUND_BYTES = 400
 MOST_ORIGINS = 4
 """Origins besides the server's own that answers are kept for."""
 MOST_COUNTED = 256
+REUSE_SECONDS = 60.0
+"""Seconds for which the public gets an answer again though it may have changed: as long as a CDN may keep one."""
 ORIGIN_SECONDS = 60.0
 """Seconds after which the counts of origins are halved."""
 TOUCH_SECONDS = 60.0
@@ -77,6 +80,8 @@ class KeptAnswer:
     tag: bytes
     """Its ETag; empty where it has none."""
     grounds: Grounds
+    made: float
+    """When it was made, on the monotonic clock."""
     touched: float
     """When the artifacts that it depends on were last noted as used, on the monotonic clock."""
 
@@ -193,11 +198,12 @@ class HeldAnswer:
 class KeptAnswers:
     """Middleware that sends kept answers again, and keeps those that can be kept."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, settings: Settings, counts: Counts) -> None:
+        self.app, self._counts = app, counts
         self._targets = PageTargets(settings.root_path)
         self._has_public_url = bool(settings.public_url)
         self._allows_jobs = settings.allow_jobs
+        self._reuse_seconds = REUSE_SECONDS if settings.public else 0.0
         self._origins = Origins(own_names(settings) or ())
         self._touches = Touches()
         self._codings: dict[bytes, Coding] = {}
@@ -214,9 +220,11 @@ class KeptAnswers:
             return
         resources: Resources = scope["app"].state.resources
         kept: KeptAnswer | None = resources.store.memory.get(asked)
-        if kept is None or not kept.grounds.hold():
+        if kept is None or not self._holds(kept):
+            self._counts.kept_misses += 1
             await self._make_answer(asked, fields, scope, receive, send)
             return
+        self._counts.kept_hits += 1
         self._touches.note(resources.store, kept)
         await _send_kept(kept, fields.known, send)
 
@@ -263,7 +271,8 @@ class KeptAnswers:
             return
         headers: Headers = list(caught.start["headers"])
         tag = next((value for name, value in headers if name == b"etag"), b"")
-        answer = KeptAnswer(headers, caught.body, tag, grounds, time.monotonic())
+        now = time.monotonic()
+        answer = KeptAnswer(headers, caught.body, tag, grounds, now, now)
         if self._can_be_kept(asked, answer):
             scope["app"].state.resources.store.memory.put(asked, answer, len(repr(asked)) + answer.size)
         await _send_kept(answer, fields.known, send)
@@ -274,8 +283,12 @@ class KeptAnswers:
             len(answer.body) <= LARGEST_KEPT
             and seen <= {asked.has_jobs}
             and (b"cache-control", b"no-store") not in answer.headers
-            and answer.grounds.hold()
+            and self._holds(answer)
         )
+
+    def _holds(self, kept: KeptAnswer) -> bool:
+        """Return whether the answer would be the same now, or is new enough for who does not need to know."""
+        return time.monotonic() - kept.made < self._reuse_seconds or kept.grounds.hold()
 
 
 def _read_fields(scope: Scope) -> DecidingFields:

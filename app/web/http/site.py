@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 from jinja2 import Environment
+from starlette.exceptions import HTTPException
 
 from app.config import Settings, is_loopback
 from app.explorer.errors import PromptsRefused
 from app.explorer.resources import Resources
 from app.explorer.running.visitor import VISITOR
 from app.jobs.runner import Runner
+from app.web.http.counts import Counts
 from app.web.http.streams import Streams
 from app.web.urls import Urls
 from app.web.view.assets import Asset, load_assets
@@ -70,6 +72,11 @@ def streams_of(request: Request) -> Streams:
     return cast("Streams", request.app.state.streams)
 
 
+def counts_of(request: Request) -> Counts:
+    """Return the server's counts of answers."""
+    return cast("Counts", request.app.state.counts)
+
+
 def require_prompter(request: Request) -> None:
     """Raise PromptsRefused unless this visitor may run prompts, where some may, and asks by himself: not a page of another
     site through his browser.
@@ -95,6 +102,23 @@ def require_continuer(request: Request) -> None:
         raise PromptsRefused(
             "Prompts are continued for visitors on this server's own machine. Whoever runs it can allow that to all with "
             "--generation public."
+        )
+
+
+def require_operator(request: Request) -> None:
+    """Raise HTTPException unless this visitor may read the server's counters.
+
+    A proxy on this machine that the operator did not name speaks for anybody: who comes through it is not local.
+    """
+    settings = site_of(request).settings
+    if settings.status == "off":
+        raise HTTPException(404)
+    is_unknown = "x-forwarded-for" in request.headers and not settings.trusted_proxies
+    if settings.status == "local" and (is_unknown or not is_local(VISITOR.get())):
+        raise HTTPException(
+            403,
+            "The counters of this server are for its own machine. Whoever runs it can show them to all with "
+            "SINGULAR_LENS_STATUS=public.",
         )
 
 

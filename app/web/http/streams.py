@@ -50,6 +50,11 @@ class Streams:
         """End all streams, and every one that begins from now on; to be called in the server's own thread."""
         self._closing.set()
 
+    @property
+    def n_open(self) -> int:
+        """Count the streams that are open now."""
+        return self._n_open
+
     def __enter__(self) -> bool:
         """Count one more stream; return whether there is a place for it."""
         self._n_open += 1

@@ -15,6 +15,7 @@ from app.web.routes import (
     pages,
     pair,
     search,
+    status,
     token,
 )
 from app.web.routes.using import changes, experiments, prompts, streams
@@ -23,6 +24,7 @@ ROUTERS = tuple(
     room.router
     for room in (
         health,
+        status,
         lists,
         cards,
         search,

@@ -90,10 +90,18 @@ async def serve_robots(request: Request) -> Response:
         f"{root}/*/jump",
         f"{root}/*/suggest",
         f"{root}/*/search",
+        f"{root}/*/compare",
+        f"{root}/*/composition",
+        f"{root}/*/linear",
+        f"{root}/*/unlikely",
+        f"{root}/*/pairs",
         f"{root}/*/token",
         f"{root}/*/prompt",
         f"{root}/*/p/",
+        f"{root}/*/x",
+        f"{root}/*/sara",
         f"{root}/-/jobs",
+        f"{root}/-/status",
         f"{root}/*?",
     ]
     return PlainTextResponse("\n".join(["User-agent: *", *(f"Disallow: {path}" for path in closed)]) + "\n")

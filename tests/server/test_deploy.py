@@ -1,0 +1,240 @@
+"""What deploy/ has: nginx in front of a public server, a Space, a compose file."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.config import Settings
+from app.core.address import parse
+from app.explorer.asking.views import Options
+from app.explorer.resources import close_resources, open_resources
+from app.explorer.visits.browse import visit_head, visit_model
+from tests.server.proxies import Echo, deployed
+from tests.workers import SETTINGS
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PINNED = "/tiny@0123456789ab/L1/H2"
+
+
+def get(port, path, **headers):
+    """Status, fields in lower case and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}, body
+
+
+def counters(port):
+    text = get(port, "/-/status?format=prometheus")[2].decode()
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if line[0] != "#"}
+
+
+@pytest.fixture(scope="module")
+def data(tiny_data, tmp_path_factory):
+    """The tiny model's folder with a head and the map, computed beforehand."""
+    folder = shutil.copytree(tiny_data, tmp_path_factory.mktemp("deploy") / "data")
+    r = open_resources(data=folder, **SETTINGS)
+    for visit, place in ((visit_head, "tiny/L1/H2"), (visit_model, "tiny")):
+        visit(r, parse(place), Options())
+    close_resources(r)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def public(run_server, data):
+    """A public server over it, which is told that nginx is in front."""
+    with run_server(data, "tiny", public="true", trusted_proxies="127.0.0.1") as server:
+        yield server
+
+
+@pytest.fixture
+def front(public, tmp_path):
+    """The port of nginx in front of that server."""
+    with deployed(tmp_path / "nginx", public.port) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def pinned(public):
+    fingerprint = json.loads(public.get("/api/v1/tiny")[1])["model"]["fingerprint"]
+    return f"/tiny@{fingerprint[:12]}/L1/H2"
+
+
+def test_fifty_who_ask_for_a_cold_page_are_one_request_behind(public, tmp_path, pinned):
+    before = counters(public.port)
+    with deployed(tmp_path / "nginx", public.port, is_behind_a_proxy=True) as front, ThreadPoolExecutor(50) as pool:
+        answers = [
+            *pool.map(lambda n: get(front, f"{pinned}?sort=gap", X_Forwarded_For=f"198.51.100.{n}"), range(1, 51))
+        ]
+    after = counters(public.port)
+    assert {status for status, _, _ in answers} == {200}
+    assert len({body for _, _, body in answers}) == 1
+    of_pages = [f"singular_lens_kept_{which}_total" for which in ("hits", "misses")]
+    assert sum(after[name] - before[name] for name in of_pages) == 1
+    assert after["singular_lens_line_started_total"] == 0
+
+
+def test_what_is_not_pinned_is_never_kept(front, pinned):
+    for path in ("/tiny/L1/H2", "/", f"{pinned}/ov/svd/999", "/robots.txt"):
+        assert "hit" not in {get(front, path)[1].get("x-cache", "").lower() for _ in range(3)}, path
+    assert [get(front, pinned)[1]["x-cache"] for _ in range(2)] == ["MISS", "HIT"]
+
+
+def test_whoever_takes_no_gzip_gets_the_same_page(front, public, pinned):
+    plain = public.get(pinned)[1]
+    for _ in range(2):
+        _, fields, body = get(front, pinned, Accept_Encoding="identity")
+        assert "content-encoding" not in fields
+        assert re.sub(rb"127\.0\.0\.1:\d+|localhost", b"", body) == re.sub(rb"127\.0\.0\.1:\d+|localhost", b"", plain)
+
+
+def test_a_page_and_its_part_are_kept_apart_whatever_htmx_says(front, pinned):
+    partial = {"HX_Request": "true", "HX_Request_Type": "partial", "HX_Target": "div#place"}
+    for _ in range(2):
+        assert b"<html" in get(front, pinned, **partial)[2]
+        assert b"<html" in get(front, pinned)[2]
+        assert b"<html" not in get(front, f"{pinned}?fragment=place")[2]
+
+
+@pytest.mark.parametrize(("path", "most"), [("/tiny/L1/H2", 80), ("/tiny/search?q=that", 30)])
+def test_one_address_that_asks_too_much_is_told_to_come_back(public, tmp_path, path, most):
+    with (
+        Echo.running("no-cache") as behind,
+        deployed(tmp_path / "nginx", behind.server_port, is_behind_a_proxy=True) as front,
+    ):
+        with ThreadPoolExecutor(8) as pool:
+            answers = [*pool.map(lambda _: get(front, path, X_Forwarded_For="203.0.113.7"), range(120))]
+        other = get(front, path, X_Forwarded_For="203.0.113.8")
+    refused = [answer for answer in answers if answer[0] == 429]
+    assert 120 - most <= len(refused) < 120
+    assert len(behind.asked) == 120 - len(refused) + 1
+    _, fields, body = refused[0]
+    assert (fields["retry-after"], fields["cache-control"]) == ("5", "no-store")
+    assert b"come back in a few seconds" in body
+    assert other[0] == 200
+
+
+def test_the_server_hears_who_asks_and_nothing_that_he_makes_up(tmp_path):
+    with Echo.running("no-cache") as behind:
+        with deployed(tmp_path / "nginx", behind.server_port) as front:
+            get(front, "/tiny", X_Forwarded_For="203.0.113.7, 10.0.0.1")
+        with deployed(tmp_path / "behind", behind.server_port, is_behind_a_proxy=True) as front:
+            get(front, "/tiny", X_Forwarded_For="6.6.6.6, 203.0.113.7")
+    assert [asked["x-forwarded-for"] for asked in behind.asked] == ["127.0.0.1", "203.0.113.7"]
+    assert all(asked["host"].startswith("127.0.0.1:") for asked in behind.asked)
+
+
+def test_an_old_page_is_sent_while_the_new_one_is_fetched(tmp_path):
+    with (
+        Echo.running("public, max-age=1, stale-while-revalidate=60", seconds=0.5) as behind,
+        deployed(tmp_path / "nginx", behind.server_port) as front,
+    ):
+        assert get(front, PINNED)[2] == b"1"
+        time.sleep(2.1)  # nginx counts whole seconds
+        begun = time.monotonic()
+        _, fields, body = get(front, PINNED)
+        assert (body, fields["x-cache"]) == (b"1", "STALE")
+        assert time.monotonic() - begun < 0.4
+        for _ in range(100):
+            if get(front, PINNED)[2] == b"2":
+                break
+            time.sleep(0.05)
+        assert get(front, PINNED)[2] == b"2"
+
+
+def test_an_old_page_is_better_than_none(tmp_path):
+    with Echo.running("public, max-age=1") as behind, deployed(tmp_path / "nginx", behind.server_port) as front:
+        assert get(front, PINNED)[0] == 200
+        behind.shutdown()
+        behind.server_close()
+        time.sleep(2.1)
+        assert get(front, PINNED)[2] == b"1"
+        assert get(front, "/tiny")[0] == 502
+
+
+def test_counters_are_for_this_machine(public, tmp_path):
+    with deployed(tmp_path / "nginx", public.port, is_behind_a_proxy=True) as front:
+        assert get(front, "/-/status")[0] == 200
+        assert get(front, "/-/status", X_Forwarded_For="203.0.113.7")[0] == 403
+    assert get(public.port, "/-/status", X_Forwarded_For="203.0.113.7")[0] == 403
+
+
+def settings_of(environment):
+    return Settings(
+        **{
+            name.removeprefix("SINGULAR_LENS_").lower(): value
+            for name, value in environment.items()
+            if name.startswith("SINGULAR_LENS_")
+        }
+    )
+
+
+def test_compose_runs_a_public_server_that_only_nginx_reaches():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    lens, nginx = (compose["services"][name] for name in ("lens", "nginx"))
+    environment = {
+        name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", re.sub(r"\$\{\w+:\?.*?\}", "https://lens.example.org", value))
+        for name, value in lens["environment"].items()
+    }
+    settings = settings_of(environment)
+    assert (settings.public, settings.host, settings.trusted_proxies) == (True, "127.0.0.1", ("127.0.0.1/32",))
+    assert nginx["network_mode"] == "service:lens"
+    assert [port.rpartition(":")[2] for port in lens["ports"]] == ["80"]
+    mounts = {mount.split(":")[1]: mount.split(":")[0] for mount in nginx["volumes"]}
+    assert (DEPLOY / mounts["/etc/nginx/nginx.conf"]).is_file()
+    assert "/var/cache/nginx" in mounts
+    assert {mount.split(":")[0] for each in (lens, nginx) for mount in each["volumes"]} - {"./nginx.conf"} == set(
+        compose["volumes"]
+    )
+    assert (DEPLOY / lens["build"] / "Dockerfile").is_file()
+
+
+def test_the_space_is_one_and_serves_the_public():
+    front = (DEPLOY / "space" / "README.md").read_text(encoding="utf-8").split("---\n")[1]
+    said = yaml.safe_load(front)
+    dockerfile = (DEPLOY / "space" / "Dockerfile").read_text(encoding="utf-8")
+    (environment,) = re.findall(r"^ENV (.*?[^\\])$", dockerfile, re.MULTILINE | re.DOTALL)
+    settings = settings_of(
+        dict(word.split("=", 1) for word in environment.replace("${MODELS}", "demo").split() if word != "\\")
+    )
+    assert (said["sdk"], said["app_port"]) == ("docker", settings.port)
+    assert len(said["short_description"]) <= 60
+    assert settings.public
+    assert settings.trusted_proxies
+    assert f"EXPOSE {settings.port}" in dockerfile
+    main = (DEPLOY.parent / "Dockerfile").read_text(encoding="utf-8")
+    assert f"VOLUME {settings.data}" not in main
+    assert not any(str(settings.data).startswith(f"{volume}/") for volume in re.findall(r"^VOLUME (\S+)", main, re.M))
+    assert str(settings.data).startswith("/home/lens/")
+    assert "--create-home" in main
+    assert "lens" in main
+
+
+@pytest.mark.parametrize(
+    ("line", "environment", "said"),
+    [
+        ("RUN", {"MODELS": "smollm2,demo"}, ["precompute smollm2", "precompute demo"]),
+        ("CMD", {"SPACE_HOST": "you-lens.hf.space"}, ["serve --public-url https://you-lens.hf.space"]),
+        ("CMD", {}, ["serve"]),
+    ],
+)
+def test_the_space_computes_its_models_and_names_itself(tmp_path, line, environment, said):
+    dockerfile = (DEPLOY / "space" / "Dockerfile").read_text(encoding="utf-8")
+    (found,) = re.findall(rf"^{line} (.*)$", dockerfile, re.MULTILINE)
+    command = json.loads(found) if found.startswith("[") else ["sh", "-c", found]
+    stub = tmp_path / "singular-lens"
+    stub.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/said\n')
+    stub.chmod(0o755)
+    subprocess.run(command, env={"PATH": f"{tmp_path}:{os.defpath}"} | environment, check=True)
+    assert (tmp_path / "said").read_text().splitlines() == said
