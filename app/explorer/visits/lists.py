@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from app.core.address import Address, AddressError, Sign, parse
 from app.explorer.asking.views import Options, resolve_view
-from app.explorer.errors import BadOption, Busy, ComputationFailed, NotReady, UnknownAddress
+from app.explorer.errors import BadOption, Busy, ComputationFailed, NotComputedHere, NotReady, UnknownAddress
 from app.explorer.pages.directions import Direction, DirectionPage, SideReadout
 from app.explorer.pages.lists import ListedEnd, ListedPlace, ListPage
 from app.explorer.pages.matrices import FitPage, HeadPage, MatrixPage
@@ -48,7 +48,7 @@ def _visit_place(r: Resources, name: str) -> ListedPlace:
     model, view = resolve_view(r, address, options)
     try:
         ends = tuple(_list_ends(_visit(r, address, options)))
-    except (NotReady, Busy, ComputationFailed):
+    except (NotReady, Busy, NotComputedHere, ComputationFailed):
         note_now()  # it is there soon
         return ListedPlace(name, address, model.header, view, (), is_here=False)
     return ListedPlace(name, address, model.header, view, ends, is_here=True)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.core.address import Address, AddressError, Depth, parse
 from app.explorer.asking.places import locate_model
-from app.explorer.errors import Busy, NotReady, UnknownAddress
+from app.explorer.errors import Busy, NotComputedHere, NotReady, UnknownAddress
 from app.explorer.pages.matrices import FitPage
 from app.explorer.visits import browse
 from app.explorer.visits.finding.search import search
@@ -135,7 +135,7 @@ def _answer(request: Request, visit: Any, plain: Card) -> Response:
     templates = site_of(request).templates
     try:
         page = visit()
-    except (NotReady, Busy):
+    except (NotReady, Busy, NotComputedHere):
         note_now()  # whoever pasted the link wants a picture at once, and a better one later
         return picture_answer(request, draw_png(templates, plain), is_final=False)
     if isinstance(page, FitPage):

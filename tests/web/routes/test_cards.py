@@ -189,3 +189,12 @@ def test_oembed_describes_nothing_else_and_holds_no_markup(reader, url, status):
         assert html.count("<") == 2
         assert html.count('"') == 10
     assert reader.get("/-/oembed?url=http://testserver/tiny&format=xml").status_code == 422
+
+
+def test_on_a_public_server_what_is_not_computed_has_a_plain_card_and_computes_nothing(serve, tiny_data, tmp_path):
+    data = shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
+    public = serve(data, "tiny", public=True, prompts=None)
+    answer = public.get("/tiny/L1/H1/card.png")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert "Not computed here yet" in public.get("/-/list?of=tiny/L0/H1").text
+    assert public.app.state.resources.queue.state() == "idle"

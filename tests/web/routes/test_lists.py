@@ -36,7 +36,7 @@ def test_what_is_not_computed_yet_stands_without_tokens(serve, tiny_data, tmp_pa
     cold = serve(data, "tiny", wait_seconds=0)
     page = cold.get("/-/list?of=tiny/L0/H1")
     assert (page.status_code, names_of(page.text)) == (200, ["L0H1"])
-    assert "Not computed yet" in words_of(page.text)
+    assert "Not computed here yet" in words_of(page.text)
     assert cold.get("/-/list/card.png?of=tiny/L0/H1").headers["cache-control"] == "no-store"
 
 
