@@ -201,7 +201,8 @@ def _submit(r: Resources, orders: Sequence[Order]) -> Errand:
     """
     first = orders[0]
     if not r.computes_for_visits:
-        raise NotComputedHere(_explain_absence(r, next(each for each in orders if not r.store.exists(each.recipe))))
+        missing_one = next((each for each in orders if not r.store.exists(each.recipe)), first)
+        raise NotComputedHere(_explain_absence(r, missing_one))
     controls = list(dict.fromkeys(control for order in orders for control in controls_of(order.model, order.recipe)))
     missing = [control for control in controls if not r.store.exists(control)]
     cost = cost_of(first.recipe, missing)
