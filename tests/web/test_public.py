@@ -180,7 +180,9 @@ def test_a_neighbour_with_a_query_is_still_known_as_one(public, tags):
 
 
 def test_a_crawler_that_heeds_robots_asks_for_nothing_dear(public):
-    closed = [line.removeprefix("Disallow: ") for line in public.get("/robots.txt").text.splitlines()[1:]]
+    closed = [
+        line.removeprefix("Disallow: ") for line in public.get("/robots.txt").text.partition("\n\n")[0].splitlines()[1:]
+    ]
     patterns = [re.compile(re.escape(path).replace(r"\*", ".*")) for path in closed]
     for dear in (
         *("/tiny/search?q=a", "/-/search?q=a", "/tiny/embed/compare", "/-/compare?a=tiny&b=tiny", "/tiny/token/7"),

@@ -15,6 +15,8 @@ from app.web.http.site import resources_of, site_of, urls_of
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 CACHED_FOREVER = "public, max-age=31536000, immutable"
 """Cache-Control of files that are named after their content; an upgrade or a setting may change every other answer."""
+PREVIEWERS = ("Twitterbot", "facebookexternalhit", "LinkedInBot", "Slackbot", "Discordbot", "TelegramBot", "WhatsApp")
+"""Programs that fetch a link because somebody pasted it, and its card: they follow no other."""
 PRIVATE = frozenset({"models", "host", "port", "data", "allowed_hosts", "trusted_proxies"})
 """Settings that tell of the machine: visitors see that they exist, not their values."""
 
@@ -104,7 +106,9 @@ async def serve_robots(request: Request) -> Response:
         f"{root}/-/status",
         f"{root}/*?",
     ]
-    return PlainTextResponse("\n".join(["User-agent: *", *(f"Disallow: {path}" for path in closed)]) + "\n")
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed), ""]
+    lines += [*(f"User-agent: {name}" for name in PREVIEWERS), "Disallow:"]
+    return PlainTextResponse("\n".join(lines) + "\n")
 
 
 @router.get("/llms.txt")

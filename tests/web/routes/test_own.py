@@ -59,7 +59,7 @@ def test_all_javascript_and_style_is_light():
 
 
 def test_crawlers_stay_on_cheap_pages(client):
-    lines = client.get("/robots.txt").text.splitlines()
+    lines = client.get("/robots.txt").text.partition("\n\n")[0].splitlines()
     assert lines[0] == "User-agent: *"
     assert {
         "Disallow: /api/",
@@ -105,3 +105,10 @@ def test_the_overview_for_programs_links_nothing_that_crawlers_should_not_ask_fo
     links = re.findall(r"\]\(http://testserver(\S+)\)", client.get("/llms.txt").text)
     assert links
     assert [link for link in links if any(form.match(link) for form in forms)] == []
+
+
+def test_whoever_shows_a_pasted_link_may_fetch_it(client):
+    first, others = client.get("/robots.txt").text.split("\n\n")
+    assert first.startswith("User-agent: *\n")
+    assert others.splitlines()[-1] == "Disallow:"
+    assert {line.partition(": ")[0] for line in others.splitlines()[:-1]} == {"User-agent"}
