@@ -3,8 +3,12 @@
 (() => {
   "use strict";
   const KEPT = "singular-lens-places";
-  const ADDRESS = /^[a-z0-9][a-z0-9._-]{0,63}(\/[A-Za-z0-9._-]{1,40}){0,8}(~(raw|folded))?$/;
-  const LONGEST_NOTE = 4000, MOST_PLACES = 2000;
+  const ADDRESS = new RegExp(
+    "^[a-z0-9][a-z0-9._-]{0,63}(@[0-9a-f]{8,64})?" +
+      "(/(L\\d{1,5}|H\\d{1,5}|ov|qk|mlp-(in|gate|out)|embed|unembed|pos|heads|write|read|svd|used|pca|nmf|ica|dictionary|neuron|frequency|\\d{1,7})){0,7}" +
+      "(~(raw|folded))?$",
+  );
+  const LONGEST_NOTE = 4000, MOST_PLACES = 2000, MOST_LISTED = 50;
   const STYLES = [
     "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "opacity", "font-family",
     "font-size", "font-weight", "text-anchor", "dominant-baseline", "vector-effect", "display", "visibility", "transform",
@@ -49,7 +53,8 @@
     }
   }
 
-  function copyFigure(figure, theme) {
+  // `times`: how much larger it is drawn, where lines keep their width however large.
+  function copyFigure(figure, theme, times = 1) {
     return inTheme(theme, () => {
       const { width, height } = figure.getBoundingClientRect();
       const copy = figure.cloneNode(true), whole = [figure, ...figure.querySelectorAll("*")];
@@ -60,10 +65,16 @@
           if (value && !["none", "normal", "auto", "visible", "inline"].includes(value)) one.setAttribute(name, value);
           else if (value === "none" && (name === "fill" || name === "display")) one.setAttribute(name, value);
         }
+        if (style.vectorEffect === "non-scaling-stroke") {
+          for (const name of ["stroke-width", "stroke-dasharray"]) {
+            const value = one.getAttribute(name);
+            if (value) one.setAttribute(name, value.replace(/[\d.]+/g, (number) => times * Number(number)));
+          }
+        }
         for (const name of ["class", "href", "tabindex", "role", "aria-current"]) one.removeAttribute(name);
       });
       const paper = theme === "print" ? "#ffffff" : getComputedStyle(root).backgroundColor;
-      const margin = 24, sheet = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      const margin = 60, sheet = document.createElementNS("http://www.w3.org/2000/svg", "svg");
       sheet.setAttribute("xmlns", "http://www.w3.org/2000/svg");
       sheet.setAttribute("width", width + 2 * margin);
       sheet.setAttribute("height", height + 2 * margin);
@@ -73,15 +84,22 @@
         copy.setAttribute(name, value);
       }
       sheet.append(back, copy);
+      const edge = getComputedStyle(figure), thick = parseFloat(edge.borderBottomWidth);
+      if (thick) { // the base line, which the style sheet draws
+        const line = document.createElementNS(sheet.namespaceURI, "path");
+        for (const [name, value] of [["d", `M${margin} ${margin + height}h${width}`], ["stroke", edge.borderBottomColor], ["stroke-width", thick]]) line.setAttribute(name, value);
+        sheet.append(line);
+      }
       return { text: new XMLSerializer().serializeToString(sheet), width: width + 2 * margin, height: height + 2 * margin };
     });
   }
 
   async function saveFigure(figure, kind, theme) {
-    const { text, width, height } = copyFigure(figure, theme), name = `${named(labelOf(figure))}-${theme}.${kind}`;
+    const times = kind === "png" ? 3 : 1;
+    const { text, width, height } = copyFigure(figure, theme, times), name = `${named(labelOf(figure))}-${theme}.${kind}`;
     const svg = new Blob([text], { type: "image/svg+xml" });
     if (kind === "svg") return offer(svg, name);
-    const image = new Image(), canvas = make("canvas"), times = 3;
+    const image = new Image(), canvas = make("canvas");
     image.src = URL.createObjectURL(svg);
     await image.decode();
     canvas.width = Math.round(times * width);
@@ -98,9 +116,24 @@
     const above = [...document.querySelectorAll("main :is(h1, h2, h3, summary)")].filter(
       (one) => one.compareDocumentPosition(table) & Node.DOCUMENT_POSITION_FOLLOWING,
     );
-    return (said || above.at(-1)?.textContent || "table").replace(/\s+/g, " ").trim().slice(0, 80);
+    const title = (said || above.at(-1)?.textContent || "table").replace(/\s+/g, " ").trim().slice(0, 80);
+    const alike = tables().filter((other) => other !== table && other.closest("section, details") === table.closest("section, details"));
+    return alike.length && !said ? `${title}: ${words(table.rows[0]).slice(0, 30)}` : title;
   }
-  const words = (cell) => cell.innerText.replace(/\s+/g, " ").trim();
+  // Each piece of text apart from the next, whether it is shown or folded away; what stands in a line of its own behind a bar.
+  const TEXTS = NodeFilter.SHOW_TEXT;
+  function words(cell) {
+    const pieces = [];
+    const walk = document.createTreeWalker(cell, TEXTS);
+    let block = null;
+    while (walk.nextNode()) {
+      const text = walk.currentNode.textContent.replace(/\s+/g, " ").trim(), own = walk.currentNode.parentElement.closest("p, li, dd, td, th");
+      if (!text || walk.currentNode.parentElement.closest("title, desc")) continue;
+      pieces.push(block && own !== block ? `/ ${text}` : text);
+      block = own;
+    }
+    return pieces.join(" ");
+  }
   const rowsOf = (table) =>
     [...table.rows].map((row) => [...row.cells].flatMap((cell) => [words(cell), ...Array(cell.colSpan - 1).fill("")]));
 
@@ -109,21 +142,26 @@
     return [line(rows[0]), `|${" --- |".repeat(rows[0].length)}`, ...rows.slice(1).map(line)].join("\n");
   }
 
-  const LATEX = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "−": "$-$", "×": "$\\times$", "·": "\\textperiodcentered{}" };
+  const LATEX = {
+    "●": "$\\bullet$", "σ": "$\\sigma$", "≤": "$\\le$", "≥": "$\\ge$", "²": "$^2$", "–": "--", "↵": "$\\hookleftarrow$", "→": "$\\rightarrow$", "…": "\\dots{}",
+    "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "−": "$-$", "×": "$\\times$", "·": "\\textperiodcentered{}" };
 
   function asLatex(rows) {
-    const escape = (cell) => cell.replace(/[\\~^−×·&%$#_{}]/g, (one) => LATEX[one] ?? `\\${one}`);
+    const escape = (cell) => cell.replace(/[\\~^−×·●σ≤≥²–↵→…&%$#_{}]/g, (one) => LATEX[one] ?? `\\${one}`);
     const line = (cells) => `${cells.map(escape).join(" & ")} \\\\`;
     const [head, ...body] = rows;
+    const numeric = (column) => body.every((row) => !row[column] || /^[+−-]?[\d.,]+(e[+-]?\d+)?%?$/.test(row[column]));
+    const columns = head.map((_, column) => (numeric(column) ? "r" : "l")).join("");
     return [
-      `\\begin{tabular}{l${"r".repeat(head.length - 1)}}`, "\\toprule", line(head), "\\midrule", ...body.map(line), "\\bottomrule", "\\end{tabular}",
+      "% \\usepackage{booktabs}", `\\begin{tabular}{${columns}}`, "\\toprule", line(head), "\\midrule", ...body.map(line), "\\bottomrule", "\\end{tabular}",
     ].join("\n");
   }
 
   function asCsv(rows) {
     // A spreadsheet takes what begins so for a formula.
+    const plain = (cell) => (/^[+−-]?[\d.,]+(e[+−-]?\d+)?%?$/.test(cell) ? cell.replaceAll("−", "-").replace(/^\+/, "") : cell);
     const safe = (cell) => (/^[=+@\t\r]/.test(cell) || /^-(?![\d.])/.test(cell) ? `'${cell}` : cell);
-    return rows.map((cells) => cells.map((cell) => `"${safe(cell).replaceAll('"', '""')}"`).join(",")).join("\r\n");
+    return rows.map((cells) => cells.map((cell) => `"${safe(plain(cell)).replaceAll('"', '""')}"`).join(",")).join("\r\n");
   }
 
   const FORMS = { Markdown: asMarkdown, LaTeX: asLatex, CSV: asCsv };
@@ -172,70 +210,89 @@
     dialog.showModal();
   }
 
-  // Stars and notes: by address, in this browser.
-  function readPlaces() {
-    try {
-      const held = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
-      return held && typeof held === "object" && !Array.isArray(held) ? held : {};
-    } catch {
-      return {};
-    }
+  // Stars and notes: by address, in this browser. What is there may be anything, and is read as such.
+  function readOne(address, said) {
+    if (typeof address !== "string" || !ADDRESS.test(address) || !said || typeof said !== "object") return null;
+    const text = (value, most) => (typeof value === "string" ? value.slice(0, most) : "");
+    const now = new Date().toISOString(), changed = new Date(said.changed);
+    const when = isNaN(changed) || changed > new Date(Date.now() + 86_400_000) ? now : changed.toISOString();
+    return { label: text(said.label, 200) || address, starred: said.starred === true, note: text(said.note, LONGEST_NOTE), changed: when };
   }
 
-  function writePlaces(places) {
-    const worth = Object.entries(places).filter(([, one]) => one.starred || one.note);
+  function readPlaces() {
+    const places = new Map();
     try {
-      localStorage.setItem(KEPT, JSON.stringify(Object.fromEntries(worth.slice(0, MOST_PLACES))));
+      for (const [address, said] of Object.entries(JSON.parse(localStorage.getItem(KEPT) ?? "{}") ?? {})) {
+        const one = readOne(address, said);
+        if (one) places.set(address, one);
+      }
+    } catch { /* nothing that this page wrote */ }
+    return places;
+  }
+
+  // Returns whether they are kept.
+  function writePlaces(places) {
+    const worth = [...places].filter(([, one]) => one.starred || one.note);
+    if (worth.length > MOST_PLACES) {
+      say(`${MOST_PLACES} places are the most that are kept here: remove some first.`);
+      return false;
+    }
+    try {
+      localStorage.setItem(KEPT, JSON.stringify(Object.fromEntries(worth)));
+      return true;
     } catch {
-      say("This browser keeps nothing: its storage is full, or turned off.");
+      say("Nothing was kept: this browser's storage is full, or turned off.");
+      return false;
     }
   }
 
   function changePlace(address, changed) {
-    const places = readPlaces();
-    places[address] = { label: address, starred: false, note: "", ...places[address], ...changed, changed: new Date().toISOString() };
-    writePlaces(places);
-    return places[address];
+    const places = readPlaces(), before = places.get(address) ?? { label: address, starred: false, note: "" };
+    places.set(address, { ...before, ...changed, changed: new Date().toISOString() });
+    return writePlaces(places);
   }
 
   function showStar() {
     const star = document.getElementById("star"), note = document.getElementById("note");
     if (!star) return;
-    const own = readPlaces()[star.dataset.address] ?? {};
-    star.textContent = own.starred ? "★ starred" : "☆ star";
-    star.setAttribute("aria-pressed", String(Boolean(own.starred)));
-    if (note && note !== document.activeElement) note.value = own.note ?? "";
-    if (own.note) document.getElementById("noting").open = true;
+    const own = readPlaces().get(star.dataset.address);
+    star.textContent = own?.starred ? "★ starred" : "☆ star";
+    star.setAttribute("aria-pressed", String(Boolean(own?.starred)));
+    if (note && note !== document.activeElement) note.value = own?.note ?? "";
+    if (own?.note) document.getElementById("noting").open = true;
   }
 
-  function listLink(places) {
-    const spelt = Object.entries(places).filter(([, one]) => one.starred).map(([address]) => address).slice(0, 50);
-    return `?of=${spelt.map((one) => encodeURIComponent(one).replaceAll("%2F", "/").replaceAll("%7E", "~")).join(",")}`;
+  const byTime = (places) => [...places].sort(([, a], [, b]) => b.changed.localeCompare(a.changed));
+
+  function showList(noted, places) {
+    const link = document.getElementById("make-list"), stars = byTime(places).filter(([, one]) => one.starred);
+    const spelt = stars.slice(0, MOST_LISTED).map(([address]) => encodeURIComponent(address).replaceAll("%2F", "/").replaceAll("%7E", "~").replaceAll("%40", "@"));
+    link.href = `${noted.dataset.list}?of=${spelt.join(",")}`;
+    link.textContent = stars.length > MOST_LISTED ? `make a list of the ${MOST_LISTED} newest stars` : "make a list of the stars";
   }
 
   function showNoted() {
     const noted = document.getElementById("noted");
     if (!noted) return;
     const places = readPlaces(), list = make("ul", "", { class: "noted" });
-    const entries = Object.entries(places).filter(([address]) => ADDRESS.test(address));
-    for (const [address, one] of entries.sort(([, a], [, b]) => String(b.changed).localeCompare(String(a.changed)))) {
+    for (const [address, one] of byTime(places)) {
       const row = make("li"), [path, weights] = address.split("~");
-      const link = make("a", one.label || address, { href: `${noted.dataset.root}/${path}${weights ? `?weights=${weights}` : ""}` });
-      const remove = make("button", "remove", { type: "button", class: "plain", "aria-label": `Remove ${one.label || address}` });
+      const link = make("a", one.label, { href: `${noted.dataset.root}/${path}${weights ? `?weights=${weights}` : ""}`, dir: "auto" });
+      const remove = make("button", "remove", { type: "button", class: "plain", "aria-label": `Remove ${one.label}` });
       remove.addEventListener("click", () => {
         changePlace(address, { starred: false, note: "" });
         showNoted();
       });
       row.append(one.starred ? "★ " : "", link, " ", remove);
-      if (one.note) row.append(make("p", one.note));
+      if (one.note) row.append(make("p", one.note, { dir: "auto" }));
       list.append(row);
     }
-    noted.replaceChildren(entries.length ? list : make("p", "Nothing is starred or noted yet.", { class: "quieter" }));
-    document.getElementById("make-list").href = noted.dataset.list + listLink(places);
+    noted.replaceChildren(places.size ? list : make("p", "Nothing is starred or noted yet.", { class: "quieter" }));
+    showList(noted, places);
   }
 
   function exportNotes() {
-    const lines = Object.entries(readPlaces()).map(([address, one]) => JSON.stringify({ address, ...one }));
+    const lines = [...readPlaces()].map(([address, one]) => JSON.stringify({ address, ...one }));
     offer(new Blob([lines.map((line) => `${line}\n`).join("")], { type: "application/jsonl" }), "singular-lens-notes.jsonl");
   }
 
@@ -243,27 +300,29 @@
     const places = readPlaces();
     let taken = 0, refused = 0;
     for (const line of (await file.text()).split("\n").filter((one) => one.trim())) {
+      let said = null;
       try {
-        const { address, label, starred, note, changed } = JSON.parse(line);
-        if (typeof address !== "string" || !ADDRESS.test(address)) throw new Error();
-        taken += 1;
-        if (places[address] && String(places[address].changed) >= String(changed ?? "")) continue;
-        const said = { label: String(label ?? address).slice(0, 200), starred: Boolean(starred), note: String(note ?? "").slice(0, LONGEST_NOTE) };
-        places[address] = { ...said, changed: String(changed ?? new Date().toISOString()).slice(0, 40) };
-      } catch {
+        said = JSON.parse(line);
+      } catch { /* counted below */ }
+      const one = readOne(said?.address, said);
+      if (!one) {
         refused += 1;
+        continue;
       }
+      taken += 1;
+      const before = places.get(said.address);
+      if (!before || before.changed < one.changed) places.set(said.address, one);
     }
-    writePlaces(places);
+    const isKept = writePlaces(places);
     showNoted();
-    say(`${taken} read${refused ? `, ${refused} lines are none of these` : ""}`);
+    if (isKept) say(`${taken} read${refused ? `, ${refused} lines are none of these` : ""}`);
   }
 
   document.addEventListener("click", (event) => {
     if (event.target.closest?.("#save-open")) return openSave();
     const star = event.target.closest?.("#star");
     if (star) {
-      const own = readPlaces()[star.dataset.address];
+      const own = readPlaces().get(star.dataset.address);
       changePlace(star.dataset.address, { label: star.dataset.label, starred: !own?.starred });
       return showStar();
     }

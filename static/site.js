@@ -241,7 +241,9 @@
 
   showTheme();
   addEventListener("storage", showTheme); // another tab switched
-  document.addEventListener("keydown", onKey);
+  document.addEventListener("keydown", (event) => {
+    if (!document.body.classList.contains("framed")) onKey(event); // another site's page has the keys there
+  });
   document.addEventListener("click", onClick);
   // A search's address says what was chosen, not what was left empty.
   document.addEventListener("htmx:config:request", (event) => {

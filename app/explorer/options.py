@@ -518,9 +518,11 @@ OPTIONS: tuple[Option, ...] = (
         "The absolute address of a page of this server.",
         Bounds(shortest=1, longest=2_000),
     ),
-    Option("maxwidth", ("oembed",), None, "The largest width of the frame, in pixels.", Bounds(low=1, high=10_000)),
-    Option("maxheight", ("oembed",), None, "The largest height of the frame, in pixels.", Bounds(low=1, high=10_000)),
-    Option("format", ("oembed",), "json", "json: no other is offered."),
+    Option("maxwidth", ("oembed",), None, "The largest width of the frame, in pixels.", Bounds(low=1, high=1_000_000)),
+    Option(
+        "maxheight", ("oembed",), None, "The largest height of the frame, in pixels.", Bounds(low=1, high=1_000_000)
+    ),
+    Option("format", ("oembed",), "json", "json: no other is offered.", Bounds(longest=20)),
     Option("curve", ("p",), False, "Of an edit: also the same by how much is written."),
     Option(
         "more",

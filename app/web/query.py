@@ -743,7 +743,7 @@ class OembedQuery(Query):
     url: str = option_field("url", "oembed")
     maxwidth: int | None = option_field("maxwidth", "oembed")
     maxheight: int | None = option_field("maxheight", "oembed")
-    format: Literal["json"] = option_field("format", "oembed")
+    format: str = option_field("format", "oembed")
 
 
 class ListQuery(Query):

@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import arrive
+
 COUNT = """() => [...document.querySelectorAll("main :is(bdi, a.chip)")].filter(chip => {
     const box = chip.getBoundingClientRect();
     return chip.checkVisibility() && box.width && box.top >= 0 && box.left >= 0
@@ -81,7 +83,7 @@ def test_variants_of_one_word_are_one_chip_and_one_by_one_in_files(visit):
 
 def test_a_fit_that_is_not_there_is_grey_and_says_what_it_takes(visit_at, fitted: str):
     page: Page = visit_at(fitted)
-    page.goto("/tiny/embed")
+    arrive(page, "/tiny/embed")
     tabs = page.get_by_role("navigation", name="Basis")
     absent = tabs.locator(".absent-fit")
     assert absent.evaluate_all("all => all.map(one => one.firstChild.textContent)") == ["ica"]

@@ -40,7 +40,7 @@ def check_that_tokens_are_text(page: Page, path: str) -> None:
     assert page.evaluate("document.querySelectorAll('img, iframe, object, embed, base').length") == 0
     # Scripts are the two files of the head, wherever a token spells </script>.
     assert page.evaluate("[...document.scripts].every(s => s.src && !s.textContent)")
-    assert page.evaluate("document.scripts.length") == 2
+    assert page.evaluate("document.scripts.length") == 3
     # A chip is a text with three attributes, perhaps in a link, whatever quotes and tags its token spells.
     chips = page.locator("bdi")
     chips.first.wait_for(state="attached")  # the page may have been waited for

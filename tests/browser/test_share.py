@@ -93,7 +93,11 @@ def test_a_table_is_copied_in_three_forms(visit: Visit, look):
     page.get_by_role("button", name="Save figures and tables").click()
     look(page)
     rows = page.locator("main table").first.locator("tr").count()
-    for form, start, n in (("Markdown", "| ", rows + 1), ("LaTeX", "\\begin{tabular}", rows + 5), ("CSV", '"', rows)):
+    for form, start, n in (
+        ("Markdown", "| ", rows + 1),
+        ("LaTeX", "% \\usepackage{booktabs}", rows + 6),
+        ("CSV", '"', rows),
+    ):
         page.locator("#save").get_by_role("button", name=re.compile(f"as {form}")).first.click()
         expect(page.locator("#said")).to_contain_text(f"Copied as {form}")
         text = page.evaluate("navigator.clipboard.readText()")

@@ -1,5 +1,6 @@
 """The visit to a list of places, which its link holds. Knows no HTTP and imports no torch."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from app.core.address import Address, AddressError, Sign, parse
@@ -18,24 +19,28 @@ TOKENS = 8
 DIRECTIONS = 2
 """Directions that stand for a matrix."""
 ENDS: tuple[Sign, Sign] = ("p", "n")
-HOW = f"of names up to {MOST_PLACES} addresses with commas between them, as smollm2/L27/H8/ov/svd/4,smollm2/L5/H3; ~raw behind one takes the weights as stored."
+HOW = f"A list names up to {MOST_PLACES} addresses with commas between them, as smollm2/L27/H8/ov/svd/4,smollm2/L5/H3; ~raw behind one takes the weights as stored."
+BEFORE_AN_ADDRESS = re.compile(r"^https?://[^/]+/")
+"""What stands before an address in a link that was pasted."""
 
 
 def visit_list(r: Resources, title: str, names: str) -> ListPage:
     """Make the page of a list; places that are not computed yet stand without their tokens. BadOption for too many."""
-    spelt = [name.strip() for name in names.split(",") if name.strip()]
+    spelt = [BEFORE_AN_ADDRESS.sub("", name) for name in re.split(r"[,\s]+", names) if name]
     if len(spelt) > MOST_PLACES:
         raise BadOption(f"These are {len(spelt)} places. {HOW}")
-    places, wrong = list[ListedPlace](), list[str]()
+    places, wrong = dict[str, ListedPlace](), list[str]()
     for name in dict.fromkeys(spelt):
         try:
-            places.append(_visit_place(r, name))
+            one = _visit_place(r, name)
         except (AddressError, UnknownAddress, BadOption):
             wrong.append(name)
+        else:
+            places.setdefault(one.spelt, one)
     problem = (
         f"{', '.join(repr(name[:60]) for name in wrong)} {'is' if len(wrong) == 1 else 'are'} no place here. {HOW}"
     )
-    return ListPage(title.strip(), tuple(places), problem if wrong else "")
+    return ListPage(title.strip(), tuple(places.values()), problem if wrong else "")
 
 
 def _visit_place(r: Resources, name: str) -> ListedPlace:
@@ -46,6 +51,7 @@ def _visit_place(r: Resources, name: str) -> ListedPlace:
     address = parse(text.strip("/"))
     options = Options(weights=processing)
     model, view = resolve_view(r, address, options)
+    name = str(address) if view.weights == view.default_weights else f"{address}~{view.weights}"
     try:
         ends = tuple(_list_ends(_visit(r, address, options)))
     except (NotReady, Busy, NotComputedHere, ComputationFailed):

@@ -21,6 +21,7 @@ from app.web.http.site import resources_of, site_of, urls_of
 from app.web.http.threads import make_pieces_in_long_thread
 from app.web.view.assets import pack, pack_pieces
 from app.web.view.crawling import mark_queries
+from app.web.view.framing import unhook_links
 from app.web.view.reproduction import place_of
 from app.web.view.templating import PAGE_TEMPLATES, PARTS
 
@@ -123,6 +124,7 @@ def render(request: Request, template: str, **context: object) -> str:
         is_public=site.settings.public,
         weights_here=partial(list_weights, resources_of(request)),
     )
+    html = unhook_links(html) if framed else html
     return mark_queries(html) if site.settings.public else html
 
 

@@ -72,7 +72,7 @@ def _of_direction(page: DirectionPage) -> Card:
     return Card(
         kicker=page.model.name,
         title=page.label,
-        subtitle=f"{_name_kind(page)} of {page.rank} · σ {page.singular_value:.3g} · {page.energy_share:.1%} of the matrix",
+        subtitle=f"{_name_kind(page)} · rank {page.rank} · σ {page.singular_value:.3g} · {page.energy_share:.1%} of the matrix",
         rows=tuple(rows),
         spectrum=page.singular_values[:MOST_BARS],
         at=place if place < MOST_BARS else None,
@@ -115,7 +115,7 @@ def _of_layer(page: LayerPage) -> Card:
     return Card(
         kicker=page.model.name,
         title=page.label,
-        subtitle=f"{len(page.heads)} heads, the strongest direction of each",
+        subtitle=f"{len(page.heads)} heads: what the first of them write along their strongest direction",
         rows=tuple(rows),
     )
 
@@ -133,19 +133,26 @@ def _of_model(page: ModelPage) -> Card:
             if cell.plus
         ),
         cells=_draw_map(page),
-        verdict=f"Heads coloured by {page.map.score.replace('-', ' ')}",
+        verdict=f"The largest by {page.map.score.replace('-', ' ')}, and what they write; on the map layers go from left to right",
     )
 
 
 @draw_card.register
 def _of_search(page: SearchPage) -> Card:
     rows = [
-        CardRow(f"{one.label}", tuple(token.shown for token in one.tokens[:MOST_TOKENS]), one.ray) for one in page.hits
+        CardRow(
+            f"{one.label} {one.side}s {'+' if one.ray == 'p' else '−'}",
+            tuple(token.shown for token in one.tokens[:MOST_TOKENS]),
+            one.ray,
+        )
+        for one in page.hits
     ]
     return Card(
         kicker=page.model.name,
         title=page.inquiry.q or "Search",
-        subtitle=f"{page.n_hits} ends of directions found" if page.hits else "Which directions are about these words?",
+        subtitle="The ends of directions whose tokens are most like it"
+        if page.hits
+        else "Which directions are about these words?",
         rows=tuple(rows[:5]),
     )
 
@@ -160,7 +167,7 @@ def _of_list(page: ListPage) -> Card:
     models = dict.fromkeys(place.model.name for place in page.places)
     return Card(
         kicker=" · ".join(models) or "singular-lens",
-        title=page.title or "A list",
+        title=page.title or "A list of places",
         subtitle=f"{len(page.places)} place{'' if len(page.places) == 1 else 's'}",
         rows=tuple(rows),
     )
@@ -173,7 +180,7 @@ def _of_experiment(page: ExperimentPage) -> Card:
     interval = page.divergence.interval
     told = f" ({interval.low:.2g} to {interval.high:.2g})" if interval else ""
     rows = [
-        CardRow("KL", said=f"{page.divergence.value:.2g}{told} · at random {median(page.random):.2g}"),
+        CardRow("KL", said=f"{page.divergence.value:.2g} nats{told} · at random {median(page.random):.2g}"),
         CardRow("beyond random", said=f"behind {page.n_beyond} of {len(page.trials)} prompts"),
         CardRow("another token", said=f"is the likeliest behind {page.n_turned} of {len(page.trials)}"),
     ]
@@ -199,7 +206,7 @@ def _list_directions(directions: tuple[Direction, ...], most: int, before: str =
         side = one.right if one.right.plus else one.left
         row = _row_of_side(side, "p")
         if row is not None:
-            rows.append(CardRow(f"{before}{one.index} +", row.tokens, "p", row.is_marked))
+            rows.append(CardRow(f"{before}{one.index} {row.label}", row.tokens, "p", row.is_marked))
     return rows
 
 

@@ -10,11 +10,13 @@ from functools import cache
 from jinja2 import Environment
 
 from app.web.pictures.card import MAP_BOX, Card, CardRow
-from app.web.pictures.lettering import FAMILY, Lettering, find_fonts
+from app.web.pictures.lettering import BOLD, FAMILY, Lettering, find_fonts
 
 WIDTH, HEIGHT = 1200, 630
 MARGIN = 64
-LABEL_WIDTH = 172
+LABEL, NARROWEST_LABEL, WIDEST_LABEL = 25, 172, 380
+"""Size of the letters of labels, and the width of their column: as wide as they need, within these."""
+MARK_ROOM = 40
 CHIP, CHIP_PAD, CHIP_GAP = 27, 12, 10
 """Size of the letters in a chip, and room around them, in pixels."""
 ROW_HEIGHT = 62
@@ -57,17 +59,21 @@ def draw_svg(templates: Environment, card: Card) -> str:
     letters = open_lettering()
     room = WIDTH - 2 * MARGIN
     end = MAP_BOX[0] - MARGIN // 2 if card.cells else WIDTH - MARGIN
-    rows = [_place_row(letters, n, row, end) for n, row in enumerate(card.rows[:MOST_ROWS])]
+    shown = card.rows[:MOST_ROWS]
+    needed = [letters.measure(letters.spell(row.label), LABEL) + MARK_ROOM for row in shown]
+    column = min(WIDEST_LABEL if not card.cells else NARROWEST_LABEL, max([NARROWEST_LABEL, *needed]))
+    rows = [_place_row(letters, n, row, column, end) for n, row in enumerate(shown)]
     return templates.get_template("pictures/card.svg").render(
         width=WIDTH,
         height=HEIGHT,
         margin=MARGIN,
         family=FAMILY,
         kicker=letters.cut(letters.spell(card.kicker), 28, room - 260),
-        title=letters.cut(letters.spell(card.title), 60, room),
+        title=letters.cut(letters.spell(card.title), round(60 * BOLD), room),
         subtitle=letters.cut(letters.spell(card.subtitle), 30, room),
         verdict=letters.cut(letters.spell(card.verdict), 26, room - 380 * bool(card.spectrum)),
         rows=rows,
+        column=column,
         is_marked=card.is_marked,
         cells=card.cells,
         bars=_place_bars(card),
@@ -93,8 +99,8 @@ def draw_png(templates: Environment, card: Card) -> bytes:
     )
 
 
-def _place_row(letters: Lettering, number: int, row: CardRow, end: float) -> DrawnRow:
-    x, chips = float(MARGIN + LABEL_WIDTH), list[DrawnChip]()
+def _place_row(letters: Lettering, number: int, row: CardRow, column: float, end: float) -> DrawnRow:
+    x, chips = MARGIN + column, list[DrawnChip]()
     for token in row.tokens:
         text, room = letters.spell(token), end - x - 2 * CHIP_PAD
         if letters.measure(text, CHIP) > room:
@@ -104,8 +110,8 @@ def _place_row(letters: Lettering, number: int, row: CardRow, end: float) -> Dra
         width = letters.measure(text, CHIP) + 2 * CHIP_PAD
         chips.append(DrawnChip(round(x, 1), round(width, 1), text))
         x += width + CHIP_GAP
-    label = letters.cut(letters.spell(row.label), 25, LABEL_WIDTH - 40)
-    said = letters.cut(letters.spell(row.said), CHIP, end - MARGIN - LABEL_WIDTH)
+    label = letters.cut(letters.spell(row.label), LABEL, column - MARK_ROOM)
+    said = letters.cut(letters.spell(row.said), CHIP, end - MARGIN - column)
     return DrawnRow(ROWS_FROM + ROW_HEIGHT * number, label, row.tone, row.is_marked, tuple(chips), said)
 
 

@@ -39,7 +39,11 @@ FIRST = "NotoSans-Regular.ttf"
 ALWAYS = frozenset({FIRST, "NotoSans-Bold.ttf"})
 MISSING_WIDTH = 0.6
 """The width of a letter whose own is not known, by the size of the letters."""
+BOLD = 1.09
+"""How much wider bold letters are, at most nearly."""
 JOINERS = frozenset("\u200c\u200d")
+SIGNS = {"↵": "\\n", "⇥": "\\t", "→": "\\t"}
+"""How pages show what cannot be seen, and what stands for that where no font has the sign."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Lettering:
 
         Example: spell("a中") -> "aU+4E2D"
         """
-        return "".join(one if self._has(one) else f"U+{ord(one):04X}" for one in text)
+        return "".join(one if self._has(one) else SIGNS.get(one, f"U+{ord(one):04X}") for one in text)
 
     def measure(self, text: str, size: float) -> float:
         """Measure the width of a spelt text, without kerning or ligatures: at least as wide as it is drawn, nearly."""
@@ -92,7 +96,9 @@ class Lettering:
         return f"{text[:end].rstrip()}…"
 
     def _has(self, one: str) -> bool:
-        return ord(one) in self.widths or one in JOINERS or (one.isspace() and unicodedata.category(one) == "Zs")
+        if unicodedata.category(one) == "Cf":  # turns the text around, or says nothing
+            return one in JOINERS
+        return ord(one) in self.widths or (one.isspace() and unicodedata.category(one) == "Zs")
 
 
 def find_fonts(shipped: Path = SHIPPED, folders: Sequence[Path] = FOUND) -> Lettering:

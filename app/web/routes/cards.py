@@ -1,9 +1,9 @@
 """What a link shows where it is pasted: the card of a page as PNG, and oEmbed, which says how to put the page in a frame."""
 
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from app.core.address import Address, AddressError, Depth, parse
 from app.explorer.asking.places import locate_model
@@ -32,7 +32,7 @@ FRAME_WIDTH = 960
 OWN = Card(
     kicker="An explorer of the weights of language models",
     title="singular-lens",
-    subtitle="Every attention head, MLP and embedding, taken apart into singular directions, each read out as tokens",
+    subtitle="Attention heads, MLPs and embeddings, taken apart and read out as tokens",
 )
 VISITS: dict[Depth, Any] = {
     "model": browse.visit_model,
@@ -92,11 +92,13 @@ def describe_embedding(request: Request, query: Annotated[OembedQuery, Query()])
     urls, where = urls_of(request), _read_url(request, query.url)
     title = where.label if where.depth != "model" else where.model
     link = f"{urls.origin}/{where}"
-    asked = urlsplit(query.url).query
-    frame = f"{link}?{asked}&{EMBED}=1" if asked else f"{link}?{EMBED}=1"
+    if query.format != "json":
+        raise HTTPException(501)
+    said = {name: value for name, value in parse_qsl(urlsplit(query.url).query) if name not in {EMBED, "format", "k"}}
+    asked = urlencode(said)  # anything else than letters and digits as %XX
+    frame = f"{link}?{urlencode(said | {EMBED: 1})}"
     width, height = min(query.maxwidth or FRAME_WIDTH, FRAME_WIDTH), min(query.maxheight or FRAME_HEIGHT, FRAME_HEIGHT)
-    # Both come from a parsed address and an urlsplit query; quotes and angles would end the attribute.
-    source = frame.translate({ord(one): f"%{ord(one):02X}" for one in "\"'<>"}).replace("&", "&amp;")
+    source = frame.replace("&", "&amp;")
     return json_answer(
         request,
         {

@@ -22,7 +22,7 @@ def test_it_shows_its_places_in_their_order_with_tokens(client):
     own = client.get("/api/v1/tiny/L1/H2/ov/svd/3").json()
     page = client.get("/-/list", params={"title": "Three of them", "of": OF})
     assert page.status_code == 200
-    assert "<h1>Three of them</h1>" in page.text
+    assert "<h1><bdi>Three of them</bdi></h1>" in page.text
     assert names_of(page.text)[:2] == ["L1H2 OV 3", "L0H1"]
     assert len(names_of(page.text)) == 3
     first = page.text[page.text.index('id="place-1"') : page.text.index('id="place-2"')]
@@ -80,6 +80,7 @@ def test_its_card_is_of_its_places(client):
         ("tiny/L1/H2,tiny/L1/H2", 1, "1 place."),
         ("tiny/L9/H2,tiny/L1/H2", 1, "'tiny/L9/H2' is no place here"),
         ("none/L1,tiny/L1/H2~other,<b>", 0, "are no place here"),
+        ("http://testserver/tiny/L1/H2\ntiny/L1/H2/,tiny/L1/H2~folded", 1, "1 place."),
         ("tiny,tiny/L1,tiny/L1/mlp-in", 3, "3 places"),
     ],
 )
