@@ -141,7 +141,7 @@ def _of_model(page: ModelPage) -> Card:
 def _of_search(page: SearchPage) -> Card:
     rows = [
         CardRow(
-            f"{one.label} {one.side}s {'+' if one.ray == 'p' else '−'}",
+            f"{one.label} {_name_side(one.side)} {'+' if one.ray == 'p' else '−'}",
             tuple(token.shown for token in one.tokens[:MOST_TOKENS]),
             one.ray,
         )
@@ -194,9 +194,13 @@ def _row_of_side(side: SideReadout, sign: Tone) -> CardRow | None:
     if not tokens:
         return None
     judged = None if side.rays is None else side.rays.plus if sign == "p" else side.rays.minus
-    label = f"{side.side}{'s' * (side.side in VERBS)} {'+' if sign == 'p' else '−'}"
+    label = f"{_name_side(side.side)} {'+' if sign == 'p' else '−'}"
     shown = tuple(token.shown for token in tokens[:MOST_TOKENS])
     return CardRow(label, shown, sign, judged is not None and judged.stands_out)
+
+
+def _name_side(side: str) -> str:
+    return f"{side}s" if side in VERBS else side
 
 
 def _list_directions(directions: tuple[Direction, ...], most: int, before: str = "") -> list[CardRow]:
