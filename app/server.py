@@ -19,15 +19,15 @@ from app.jobs.arrivals import import_missing
 from app.jobs.runner import Runner
 from app.models.naming import Named
 from app.web.api.snapshot import install_snapshot
+from app.web.caching.kept import KeptAnswers
+from app.web.caching.shared import SharedCaches
 from app.web.guard.clients import Visitors
 from app.web.guard.gate import Gate
 from app.web.http.counts import CountedAnswers, Counts
 from app.web.http.errors import install_errors
-from app.web.http.kept import KeptAnswers
 from app.web.http.methods import HeadAsGet
 from app.web.http.patience import Patience
 from app.web.http.security import RootPath, SecureHeaders
-from app.web.http.shared import SharedCaches
 from app.web.http.site import open_site
 from app.web.http.streams import Streams
 from app.web.http.targets import OriginForm

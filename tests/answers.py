@@ -1,5 +1,6 @@
-"""Holds answers of the API against the description that the server hands out."""
+"""Answers of a server: asked for until they are there, and held against the description that the server hands out."""
 
+import time
 from functools import cache
 from typing import Any
 
@@ -7,6 +8,14 @@ import jsonschema_rs
 
 from app.web.api.snapshot import read_snapshot
 from app.web.routes import ROUTERS
+
+
+def ask(client: Any, path: str, **how: Any) -> Any:
+    """Ask until there is an answer: on a busy machine one request may not be granted long enough."""
+    deadline = time.monotonic() + 300
+    while (answer := client.get(path, **how)).status_code == 202 and time.monotonic() < deadline:
+        pass
+    return answer
 
 
 def check_answer(route: str, answer: Any) -> Any:

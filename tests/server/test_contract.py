@@ -12,7 +12,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from app.store.jobs import JobStore
-from app.web.routes import api, around, blind, full, heads, matrices, pair, search, token
+from app.web.routes import api, blind, full, matrices
+from app.web.routes.finding import around, heads, pair, search, token
 from app.web.routes.using import changes, experiments, prompts, streams
 
 CHECKS = [

@@ -17,6 +17,7 @@ from app.explorer.making import heads
 from app.explorer.making.judging import gallery
 from app.models.weights import Weights
 from app.server import create_app
+from tests.answers import ask
 from tests.workers import start_in_thread
 
 ERRORS = {
@@ -50,14 +51,6 @@ def client(tiny_data, tmp_path, monkeypatch):
 def forget(client):
     """As if what failed had failed long ago."""
     client.app.state.resources.queue._failures.clear()
-
-
-def ask(client, path):
-    """Ask until there is an answer: on a busy machine one request may not be granted long enough."""
-    deadline = time.monotonic() + 300
-    while (answer := client.get(path)).status_code == 202 and time.monotonic() < deadline:
-        pass
-    return answer
 
 
 def tensors():

@@ -12,9 +12,9 @@ from app.config import Settings
 from app.explorer.running.visitor import VisitorRequest
 from app.server import create_app
 from app.store.jobs import JobStore
+from app.web.caching import kept
+from app.web.caching.kept import AnswerKey
 from app.web.guard import clients
-from app.web.http import kept
-from app.web.http.kept import AnswerKey
 from tests.explorer.banks import build_bank
 from tests.workers import start_in_thread, start_live_in_thread
 

@@ -13,7 +13,7 @@ from app.core.address import parse
 from app.explorer.asking.views import Options
 from app.explorer.visits import orders
 from app.explorer.visits.census import visit_census
-from app.web.http import kept
+from app.web.caching import kept
 
 SHARED = "public, max-age=60, stale-while-revalidate=86400"
 THERE = ("/tiny", "/tiny/L1", "/tiny/L1/H2", "/tiny/L1/H2/ov", "/tiny/L1/H2/ov/svd/3", "/tiny/L1/mlp-in")

@@ -8,11 +8,12 @@ from typing import Literal
 
 from app.core.address import LABELS, LAYER_KINDS, MODEL_KINDS, Address, BasisName, Kind
 from app.core.basis import BASES
-from app.explorer.errors import ComputationFailed, Importing, NotImported, UnknownAddress
+from app.explorer.errors import BadOption, ComputationFailed, Importing, NotImported, UnknownAddress
 from app.explorer.header import Model
 from app.explorer.inventory import bases_of, most_terms
 from app.explorer.library import REPAIR, OpenModel
 from app.explorer.resources import Resources
+from app.explorer.view import PROCESSINGS, Processing
 
 
 def locate_model(r: Resources, address: Address) -> OpenModel:
@@ -36,6 +37,18 @@ def check_place(model: OpenModel, address: Address) -> None:
         _check_kind(model.header, address, address.kind)
     if address.kind is not None and address.basis is not None:
         _check_basis(model.header, address, address.kind, address.basis)
+
+
+def split_weights(text: str) -> tuple[str, Processing | None]:
+    """Split the weights off a place that names them behind a `~`; BadOption for weights that there are not.
+
+    Example: split_weights("gpt2/L5/H3~raw") -> ("gpt2/L5/H3", "raw"); split_weights("L5H3 ov") -> ("L5H3 ov", None)
+    """
+    name, tilde, weights = text.strip().partition("~")
+    processing = next((each for each in PROCESSINGS if each == weights.lower()), None)
+    if tilde and processing is None:
+        raise BadOption(f"What stands behind ~ is one of {', '.join(PROCESSINGS)}: {text[:40]!r} has neither.")
+    return name, processing
 
 
 def noun_of(address: Address) -> Literal["direction", "neuron", "coordinate"]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import PlainSerializer, computed_field
 
-from app.core.address import Address, Ray, format_short
+from app.core.address import Address, Ray, Sign, format_short
 from app.core.measuring.determinacy import is_determined
 from app.explorer.header import Model
 from app.explorer.pages.rays import Hits, Rays, Tokens, Words
@@ -19,6 +19,11 @@ from app.explorer.view import Side, StreamSide, Tab, View
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+def name_deed(side: str) -> str:
+    """Name what a direction does on a side, for a label: `reads`, `writes`; of other sides their name."""
+    return f"{side}s" if side in {"read", "write"} else side
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,15 @@ class SideReadout:
     """Hits of the text search `find`: among the tokens here, and the first behind them."""
     words: ForPeople[tuple[Words, Words] | None] = field(default=None, compare=False)
     """Words of the plus and the minus end, out of all kept tokens; for tables on pages only."""
+
+    def list_tokens(self, ray: Sign) -> Tokens:
+        """List the tokens of one end."""
+        return self.plus if ray == "p" else self.minus
+
+    def stands_out(self, ray: Sign) -> bool:
+        """Return whether the tokens of one end are more alike than those of random directions."""
+        judged = None if self.rays is None else self.rays.plus if ray == "p" else self.rays.minus
+        return judged is not None and judged.stands_out
 
 
 @dataclass(frozen=True, slots=True)

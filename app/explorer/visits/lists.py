@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from app.core.address import Address, AddressError, Sign, parse
+from app.explorer.asking.places import split_weights
 from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import BadOption, Busy, ComputationFailed, NotComputedHere, NotReady, UnknownAddress
-from app.explorer.pages.directions import Direction, DirectionPage, SideReadout
+from app.explorer.pages.directions import Direction, DirectionPage, SideReadout, name_deed
 from app.explorer.pages.lists import ListedEnd, ListedPlace, ListPage
 from app.explorer.pages.matrices import FitPage, HeadPage, MatrixPage
 from app.explorer.resources import Resources
-from app.explorer.view import PROCESSINGS
 from app.explorer.visits import browse
 from app.store.grounds import note_now
 
@@ -44,10 +44,7 @@ def visit_list(r: Resources, title: str, names: str) -> ListPage:
 
 
 def _visit_place(r: Resources, name: str) -> ListedPlace:
-    text, tilde, weights = name.partition("~")
-    processing = next((each for each in PROCESSINGS if each == weights), None)
-    if tilde and processing is None:
-        raise BadOption(HOW)
+    text, processing = split_weights(name)
     address = parse(text.strip("/"))
     options = Options(weights=processing)
     model, view = resolve_view(r, address, options)
@@ -78,7 +75,7 @@ def _list_ends(page: object) -> Iterator[ListedEnd]:
             return
         case DirectionPage():
             for side in (page.left, page.right):
-                yield from _ends_of(side, f"{side.side}{'s' * (side.side in {'read', 'write'})}", ENDS)
+                yield from _ends_of(side, name_deed(side.side), ENDS)
         case HeadPage():
             for matrix, name in ((page.ov, "OV"), (page.qk, "QK")):
                 yield from _first_ends(matrix.directions, f"{name} ")
@@ -93,7 +90,5 @@ def _first_ends(directions: Sequence[Direction], before: str) -> Iterator[Listed
 
 def _ends_of(side: SideReadout, name: str, ends: Sequence[Sign]) -> Iterator[ListedEnd]:
     for ray in ends:
-        tokens = side.plus if ray == "p" else side.minus
-        judged = None if side.rays is None else side.rays.plus if ray == "p" else side.rays.minus
-        if tokens:
-            yield ListedEnd(name, ray, tokens[:TOKENS], judged is not None and judged.stands_out)
+        if tokens := side.list_tokens(ray):
+            yield ListedEnd(name, ray, tokens[:TOKENS], side.stands_out(ray))

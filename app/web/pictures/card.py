@@ -5,7 +5,8 @@ from functools import singledispatch
 from statistics import median
 from typing import Literal
 
-from app.explorer.pages.directions import Direction, DirectionPage, SideReadout
+from app.core.address import Sign
+from app.explorer.pages.directions import Direction, DirectionPage, SideReadout, name_deed
 from app.explorer.pages.lists import ListPage
 from app.explorer.pages.maps import LayerPage, ModelPage
 from app.explorer.pages.matrices import HeadPage, MatrixPage
@@ -14,7 +15,6 @@ from app.explorer.pages.using.experiments import ExperimentPage
 
 MOST_TOKENS = 10
 MOST_BARS = 128
-VERBS = frozenset({"read", "write"})
 Tone = Literal["", "p", "n"]
 COLOURS = ("#f3efe7", "#dfe9f4", "#b9d3ec", "#8db9e0", "#62a3e2", "#2f78b8", "#0b5a9c")
 """Colours of a map's cells, the smallest value first."""
@@ -62,8 +62,8 @@ def draw_card(page: object) -> Card:
 
 @draw_card.register
 def _of_direction(page: DirectionPage) -> Card:
-    signs: tuple[Tone, ...] = ("p", "n")
-    rows = [row for side in (page.left, page.right) for sign in signs if (row := _row_of_side(side, sign)) is not None]
+    ends: tuple[Sign, Sign] = ("p", "n")
+    rows = [row for side in (page.left, page.right) for sign in ends if (row := _row_of_side(side, sign)) is not None]
     marked = sum(row.is_marked for row in rows)
     verdict = ""
     if page.is_judged:
@@ -141,7 +141,7 @@ def _of_model(page: ModelPage) -> Card:
 def _of_search(page: SearchPage) -> Card:
     rows = [
         CardRow(
-            f"{one.label} {_name_side(one.side)} {'+' if one.ray == 'p' else '−'}",
+            _label_end(f"{one.label} {name_deed(one.side)}", one.ray),
             tuple(token.shown for token in one.tokens[:MOST_TOKENS]),
             one.ray,
         )
@@ -189,18 +189,13 @@ def _of_experiment(page: ExperimentPage) -> Card:
     )
 
 
-def _row_of_side(side: SideReadout, sign: Tone) -> CardRow | None:
-    tokens = side.plus if sign == "p" else side.minus
-    if not tokens:
-        return None
-    judged = None if side.rays is None else side.rays.plus if sign == "p" else side.rays.minus
-    label = f"{_name_side(side.side)} {'+' if sign == 'p' else '−'}"
-    shown = tuple(token.shown for token in tokens[:MOST_TOKENS])
-    return CardRow(label, shown, sign, judged is not None and judged.stands_out)
+def _row_of_side(side: SideReadout, ray: Sign) -> CardRow | None:
+    shown = tuple(token.shown for token in side.list_tokens(ray)[:MOST_TOKENS])
+    return CardRow(_label_end(name_deed(side.side), ray), shown, ray, side.stands_out(ray)) if shown else None
 
 
-def _name_side(side: str) -> str:
-    return f"{side}s" if side in VERBS else side
+def _label_end(name: str, ray: Sign) -> str:
+    return f"{name} {'+' if ray == 'p' else '−'}"
 
 
 def _list_directions(directions: tuple[Direction, ...], most: int, before: str = "") -> list[CardRow]:

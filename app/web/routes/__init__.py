@@ -2,22 +2,18 @@
 
 from app.web.routes import (
     api,
-    around,
     blind,
     cards,
     full,
-    heads,
     health,
     jobs,
     lists,
     matrices,
     own,
     pages,
-    pair,
-    search,
     status,
-    token,
 )
+from app.web.routes.finding import around, heads, pair, search, token
 from app.web.routes.using import changes, experiments, prompts, streams
 
 ROUTERS = tuple(

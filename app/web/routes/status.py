@@ -9,9 +9,9 @@ from fastapi.responses import PlainTextResponse
 
 from app.explorer.resources import Resources
 from app.explorer.running.queue import ComputeQueue
+from app.web.caching.kept import AnswerKey
 from app.web.http.answers import NO_STORE
 from app.web.http.counts import CLASSES
-from app.web.http.kept import AnswerKey
 from app.web.http.site import counts_of, require_operator, resources_of, streams_of
 from app.web.http.threads import threads_of
 from app.web.view.metrics import PROMETHEUS, Metric, format_plain, format_prometheus

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from app.core.address import Address, AddressError, parse
 from app.core.basis import BASES
 from app.explorer.asking.jump import jump
-from app.explorer.asking.places import noun_of
+from app.explorer.asking.places import noun_of, split_weights
 from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import is_double
@@ -20,7 +20,7 @@ from app.explorer.pages.matrices import FitPage
 from app.explorer.reading.finding import contrast as reading
 from app.explorer.reading.finding.contrast import Half
 from app.explorer.resources import Resources
-from app.explorer.view import PROCESSINGS, Processing
+from app.explorer.view import Processing
 from app.explorer.visits import fits, orders
 from app.explorer.visits.vectors import MIB, MOST_BYTES, bound_bytes, visit_vectors
 
@@ -67,10 +67,7 @@ def _parse_place(r: Resources, text: str, beside: Address | None) -> tuple[Addre
 
     `beside`: a place whose model and pin are meant where the text names none.
     """
-    name, tilde, weights = text.strip().partition("~")
-    processing = next((each for each in PROCESSINGS if each == weights.lower()), None)
-    if tilde and processing is None:
-        raise BadOption(f"What stands behind ~ is one of {', '.join(PROCESSINGS)}: {text[:40]!r} has neither.")
+    name, processing = split_weights(text)
     if (found := _parse_address(r, name)) is None:
         model = beside.model if beside else (r.slugs[0] if len(r.slugs) == 1 else None)
         if model is None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.core.address import Address
-from app.explorer import recipes
 from app.explorer.asking.changes import parse_edits, parse_steering, spell_edits
 from app.explorer.asking.places import locate_model
 from app.explorer.asking.prompts import PromptWish, most_tokens, normalise, require_live
@@ -24,7 +23,14 @@ from app.explorer.running.errand import PERCENT
 from app.explorer.running.prompts import Prompts
 from app.explorer.view import View
 from app.explorer.visits import orders
-from app.explorer.visits.using.changes import TOO_SHORT, SaraInquiry, find_odds, read_contrast, require_mean
+from app.explorer.visits.using.changes import (
+    TOO_SHORT,
+    ChangedPrompt,
+    SaraInquiry,
+    find_odds,
+    read_contrast,
+    require_mean,
+)
 from app.explorer.visits.using.prompts import choose_examples, keep_prompt, require_prompts
 from app.explorer.visits.using.statistics import find_statistics
 from app.models.vocabulary import TokenEntry
@@ -276,9 +282,8 @@ def find_size(model: OpenModel, change: Change, statistics: Recipe | None, array
 
 
 def _order_trial(model: OpenModel, shown: View, prompt: Prompt, prepared: PreparedChange, draws: int) -> Recipe:
-    named = [token.id for token in prepared.odds]
-    what = (len(prompt.ids) - 1, prepared.plain, named, prepared.statistics, draws)
-    return recipes.outcome(model, prompt.key, shown.weights, *what)
+    changed = ChangedPrompt(model, shown, prompt, prepared.plain, prepared.heads, prepared.statistics)
+    return changed.order_outcome(len(prompt.ids) - 1, [token.id for token in prepared.odds], draws)
 
 
 def stop_experiment(r: Resources, address: Address, key: str) -> None:

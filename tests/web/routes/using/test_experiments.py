@@ -16,7 +16,7 @@ import pytest
 from app.explorer.errors import ComputationFailed
 from app.explorer.making.using import changes
 from app.explorer.running import batches
-from tests.answers import check_answer
+from tests.answers import ask, check_answer
 
 ORIGIN = {"Origin": "http://testserver"}
 LINES = ["that in the sea", "so it is", "and then it", "in the", "so that it", "it is in", "the sea"]
@@ -28,14 +28,6 @@ def reader(serve, tiny_data, tmp_path_factory):
     """A visitor of a server that runs prompts."""
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("experiments") / "data")
     return serve(data, "tiny", prompts="public", wait_seconds=30)
-
-
-def ask(client, path, **how):
-    """Ask until there is an answer: on a busy machine one request may not be granted long enough."""
-    deadline = time.monotonic() + 300
-    while (answer := client.get(path, **how)).status_code == 202 and time.monotonic() < deadline:
-        pass
-    return answer
 
 
 def make(reader, **fields):

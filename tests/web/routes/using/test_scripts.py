@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ import torch
 from app.explorer import recipes
 from app.models.live.expressions import EXPRESSIONS
 from app.models.live.families import ARCHITECTURES
+from tests.answers import ask
 from tests.models.live.test_assembly import RUN
 
 ORIGIN = {"Origin": "http://testserver"}
@@ -29,14 +29,6 @@ def reader(serve, member, tmp_path_factory):
     """A visitor of a server that runs prompts of every family that is run."""
     (data,) = {member(name).data for name in RUN}
     return serve(shutil.copytree(data, tmp_path_factory.mktemp("scripts") / "data"), *RUN, prompts="public")
-
-
-def ask(client, path, **how):
-    """Ask until there is an answer: on a busy machine one request may not be granted long enough."""
-    deadline = time.monotonic() + 300
-    while (answer := client.get(path, **how)).status_code == 202 and time.monotonic() < deadline:
-        pass
-    return answer
 
 
 def keep(reader, name, ids):

@@ -5,10 +5,10 @@ import time
 import pytest
 
 from app.store import grounds
+from app.web.caching import kept as kept_answers
+from app.web.caching.asked import PageTarget
+from app.web.caching.kept import AnswerKey, Origins
 from app.web.http import answers
-from app.web.http import kept as kept_answers
-from app.web.http.asked import PageTarget
-from app.web.http.kept import AnswerKey, Origins
 
 HEAD = "/tiny/L1/H2"
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}

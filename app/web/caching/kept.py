@@ -19,8 +19,8 @@ from app.config import Settings
 from app.explorer.resources import Resources
 from app.store.artifacts import ArtifactStore
 from app.store.grounds import GROUNDS, Grounds
+from app.web.caching.asked import PageTarget, PageTargets
 from app.web.http.answers import part_of
-from app.web.http.asked import PageTarget, PageTargets
 from app.web.http.counts import Counts
 from app.web.http.hosts import own_names
 from app.web.http.negotiation import Coding, coding_for, has_tag

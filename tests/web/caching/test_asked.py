@@ -1,7 +1,7 @@
 import pytest
 
-from app.web.http import asked
-from app.web.http.asked import PageTargets
+from app.web.caching import asked
+from app.web.caching.asked import PageTargets
 
 HEAD = "/tiny/L1/H2"
 
