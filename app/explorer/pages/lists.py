@@ -43,3 +43,5 @@ class ListPage:
     places: tuple[ListedPlace, ...]
     problem: str
     """What of the link names no place; empty where all does."""
+    wrong: tuple[str, ...]
+    """What names no place, as it was typed."""

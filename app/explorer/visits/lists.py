@@ -40,7 +40,7 @@ def visit_list(r: Resources, title: str, names: str) -> ListPage:
     problem = (
         f"{', '.join(repr(name[:60]) for name in wrong)} {'is' if len(wrong) == 1 else 'are'} no place here. {HOW}"
     )
-    return ListPage(title.strip(), tuple(places.values()), problem if wrong else "")
+    return ListPage(title.strip(), tuple(places.values()), problem if wrong else "", tuple(wrong))
 
 
 def _visit_place(r: Resources, name: str) -> ListedPlace:

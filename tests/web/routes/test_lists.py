@@ -89,6 +89,10 @@ def test_what_is_no_place_is_named_and_the_rest_stays(client, of, n, said):
     assert page.status_code == 200
     assert len(names_of(page.text)) == n
     assert said in words_of(page.text)
+    typed = unescape(re.search(r'name="of" value="([^"]*)"', page.text)[1])
+    assert {name.partition("~")[0] for name in re.split(r"[,\s]+", of) if name and "no place" in said} <= {
+        name.partition("~")[0] for name in typed.split(",")
+    }, "what was typed stays in its box"
     assert "<b>&lt;" not in page.text
 
 
