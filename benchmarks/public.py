@@ -1,7 +1,7 @@
-"""A public server behind nginx: visitors and a crawler for minutes, what they wait for, and what grows meanwhile.
+"""Two public servers behind nginx: visitors and a crawler for minutes, what they wait for, and what grows meanwhile.
 
-`python -m benchmarks.public DATA` takes a data folder with the demo in it, every matrix computed, and serves a copy.
-nginx runs with deploy/nginx.conf, limits and all. Everybody asks from this machine: so each visitor says who he is in
+`python -m benchmarks.public DATA` takes a data folder with the demo in it, every matrix computed, and serves a copy, as
+deploy/ does: two servers behind nginx with its file, limits and all; `--servers 1` for one. Everybody asks from this machine: so each visitor says who he is in
 X-Forwarded-For, as a CDN in front would, and nginx is told to believe this machine. Visitors are in a process of their
 own: they open links that somebody sent them, pinned ones among them, go on to what a page links to, with a pause
 between two pages, and fetch the parts that a browser would. The crawler follows every link that it sees, at once, and
@@ -21,7 +21,8 @@ import statistics
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,8 @@ from tests.server.proxies import deployed
 
 VISITORS, THINK_SECONDS = 200, 10.0
 """Visitors at once, and the mean pause of each between two pages; the longest is twice that."""
+VISITORS_START = "10."
+"""How their addresses begin."""
 PAGES_EACH = 8
 """Pages that a visitor opens before the next one comes in his place."""
 CRAWLERS_AT_ONCE = 4
@@ -63,7 +66,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Look:
-    """The server's resources at one moment."""
+    """The servers' resources at one moment, all of them together."""
 
     resident_mib: float
     threads: int
@@ -71,53 +74,72 @@ class Look:
     artifacts: int
     children: int
     cpu_seconds: float
-    counters: dict[str, float]
+    counters: Counter[str]
 
 
-def measure_public(data: Path, seconds: float) -> Iterator[Row]:
-    """Measure a public server of the demo over a copy of the folder for so long."""
-    with tempfile.TemporaryDirectory() as folder:
-        own = Path(folder) / "data"
+def measure_public(data: Path, seconds: float, n_servers: int) -> Iterator[Row]:
+    """Measure public servers of the demo over a copy of the folder for so long."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        own, times = Path(folder) / "data", Path(folder) / "times"
         shutil.copytree(data, own)
-        with (
-            run_server("demo", data=own, public="true", precompute="false", trusted_proxies="127.0.0.1") as server,
-            deployed(Path(folder) / "nginx", server.port, is_behind_a_proxy=True) as front,
-        ):
+        said = {"public": "true", "precompute": "false", "trusted_proxies": "127.0.0.1"}
+        servers = [stack.enter_context(run_server("demo", data=own, **said)) for _ in range(n_servers)]
+        for server in servers:
             server.ready("/demo")
-            pin = json.loads(server.ready("/api/v1/demo"))["model"]["fingerprint"][:12]
-            visitors, crawler, looks = _ask(front, server, own, pin, seconds)
-    yield from _tell(visitors, crawler, looks, seconds)
+        ports = [server.port for server in servers]
+        front = stack.enter_context(deployed(Path(folder) / "nginx", *ports, is_behind_a_proxy=True, times=times))
+        pin = json.loads(servers[0].ready("/api/v1/demo"))["model"]["fingerprint"][:12]
+        visitors, crawler, looks = _ask(front, servers, own, times, pin, seconds)
+        yield from _tell(visitors, crawler, looks, seconds)
+        yield "visitors' pages as nginx timed them", _describe_times(_read_times(times))
 
 
-def _ask(front: int, server: Server, data: Path, pin: str, seconds: float) -> tuple[Heard, Heard, list[Look]]:
-    """Let everybody ask, and look at the server meanwhile."""
+def _ask(
+    front: int, servers: Sequence[Server], data: Path, times: Path, pin: str, seconds: float
+) -> tuple[Heard, Heard, list[Look]]:
+    """Let everybody ask, and look at the servers meanwhile."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     everybody = context.Process(target=_run_everybody, args=(theirs, front, pin, seconds))
     everybody.start()
     ours.recv()  # they are warm
-    looks = [_look(server, data)]
+    os.truncate(times, 0)
+    looks = [_look(servers, data)]
     for _ in range(LOOKS):
         time.sleep(seconds / LOOKS)
-        looks.append(_look(server, data))
+        looks.append(_look(servers, data))
     visitors, crawler = ours.recv()
     everybody.join()
     return visitors, crawler, looks
 
 
-def _look(server: Server, data: Path) -> Look:
-    process = Path(f"/proc/{server.process.pid}")
-    text = server.get("/-/status?format=prometheus")[1].decode()
-    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+def _look(servers: Sequence[Server], data: Path) -> Look:
+    processes = [Path(f"/proc/{server.process.pid}") for server in servers]
+    counters = Counter[str]()
+    for server in servers:
+        text = server.get("/-/status?format=prometheus")[1].decode()
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        counters.update({name.removeprefix("singular_lens_"): float(number) for name, _, number in lines})
+    children = [(process / "task" / process.name / "children").read_text(encoding="ascii") for process in processes]
     return Look(
-        server.resident_mib(),
-        len(os.listdir(process / "task")),
-        len(os.listdir(process / "fd")),
+        sum(server.resident_mib() for server in servers),
+        sum(len(os.listdir(process / "task")) for process in processes),
+        sum(len(os.listdir(process / "fd")) for process in processes),
         sum(1 for path in data.rglob("*.safetensors") if path.is_file()),
-        len((process / "task" / str(server.process.pid) / "children").read_text(encoding="ascii").split()),
-        server.cpu_seconds(),
-        {name.removeprefix("singular_lens_"): float(number) for name, _, number in lines},
+        sum(len(each.split()) for each in children),
+        sum(server.cpu_seconds() for server in servers),
+        counters,
     )
+
+
+def _read_times(times: Path) -> list[float]:
+    """Read the seconds that nginx took for each page and part that came with 200, without what is static."""
+    answers = (line.split(" ", 3) for line in times.read_text(encoding="utf-8").splitlines())
+    return [
+        float(seconds)
+        for status, seconds, address, url in answers
+        if status == "200" and address.startswith(VISITORS_START) and not url.startswith("/static/")
+    ]
 
 
 def _run_everybody(out: "multiprocessing.connection.Connection", front: int, pin: str, seconds: float) -> None:
@@ -145,9 +167,11 @@ async def _visit(front: int, pin: str, number: int, heard: Heard, until: float) 
     """Be one visitor after another, each from an address of his own."""
     chance = random.Random(number)
     for visit in range(1_000_000):
-        address = f"10.{number}.{visit // 250 % 250}.{visit % 250 + 1}"
+        address = f"{VISITORS_START}{number}.{visit // 250 % 250}.{visit % 250 + 1}"
         headers = {"X-Forwarded-For": address, "Accept-Encoding": "gzip"}
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{front}", headers=headers, timeout=60) as client:
+        async with httpx2.AsyncClient(
+            base_url=f"http://127.0.0.1:{front}", headers=headers, timeout=60, verify=False
+        ) as client:
             path = _choose_first(chance, pin)
             for at in range(PAGES_EACH):
                 await asyncio.sleep(chance.uniform(0.0, 2 * THINK_SECONDS))
@@ -185,7 +209,9 @@ def _choose_next(chance: random.Random, page: str) -> str:
 
 async def _crawl(front: int, heard: Heard, waiting: deque[str], seen: set[str], until: float) -> None:
     headers = {"X-Forwarded-For": "203.0.113.66", "User-Agent": "crawler", "Accept-Encoding": "gzip"}
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{front}", headers=headers, timeout=60) as client:
+    async with httpx2.AsyncClient(
+        base_url=f"http://127.0.0.1:{front}", headers=headers, timeout=60, verify=False
+    ) as client:
         while time.monotonic() < until:
             if not waiting:
                 await asyncio.sleep(0.05)
@@ -216,20 +242,20 @@ def _tell(visitors: Heard, crawler: Heard, looks: list[Look], seconds: float) ->
     yield "their pages", _describe_times(visitors.seconds)
     yield "of nginx's cache", _list(visitors.kept)
     yield "what the crawler got", f"{crawler.statuses.total() / seconds:.0f} a second: {_list(crawler.statuses)}"
-    yield "a core's time of the server", f"{(last.cpu_seconds - first.cpu_seconds) / seconds:.0%}"
+    yield "cores that the servers kept busy", f"{(last.cpu_seconds - first.cpu_seconds) / seconds:.2f}"
     hits, misses = (last.counters[f"kept_{of}_total"] - first.counters[f"kept_{of}_total"] for of in ("hits", "misses"))
-    yield "answers that the server had kept", f"{hits:.0f}, and {misses:.0f} that it made"
+    yield "answers that the servers had kept", f"{hits:.0f}, and {misses:.0f} that it made"
     started = last.counters["line_started_total"]
     yield "computations begun", f"{started:.0f}; worker processes {max(look.children for look in looks)}"
     yield "artifacts on disk", f"{first.artifacts} before, {last.artifacts} after"
     resident = ", ".join(f"{look.resident_mib:.0f}" for look in looks)
-    yield "the server's memory, MiB", f"{resident} ({(last.resident_mib - first.resident_mib):+.0f} over all)"
+    yield "the servers' memory, MiB", f"{resident} ({(last.resident_mib - first.resident_mib):+.0f} over all)"
     kept = [look.counters["memory_bytes"] / 2**20 for look in looks]
     yield "of it artifacts and kept answers, MiB", ", ".join(f"{size:.0f}" for size in kept)
     rest = [look.resident_mib - size for look, size in zip(looks, kept, strict=True)]
     yield "and all the rest, MiB", ", ".join(f"{size:.0f}" for size in rest)
     yield (
-        "its threads and open files",
+        "their threads and open files",
         f"{first.threads} and {first.files} before, {last.threads} and {last.files} after",
     )
 
@@ -249,8 +275,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.public", description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--servers", type=int, default=2)
     asked = parser.parse_args()
-    for what, figure in measure_public(asked.data, asked.seconds):
+    for what, figure in measure_public(asked.data, asked.seconds, asked.servers):
         print(f"| {what} | {figure} |", flush=True)
 
 

@@ -13,14 +13,16 @@ from threading import Lock, Thread
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 FILE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+FIRST, SECOND = "server 127.0.0.1:8000;", "server 127.0.0.1:8001;"
 REAL = "# set_real_ip_from 192.0.2.0/24; real_ip_header"
 
 
 @contextmanager
-def deployed(folder: Path, behind: int, *, is_behind_a_proxy: bool = False) -> Iterator[int]:
-    """Run nginx with the deployed file in front of that port, and yield its own.
+def deployed(folder: Path, *behind: int, is_behind_a_proxy: bool = False, times: Path | None = None) -> Iterator[int]:
+    """Run nginx with the deployed file in front of servers at these ports, and yield its own.
 
     `is_behind_a_proxy`: it believes this machine's X-Forwarded-For, as that of a CDN, so that a test may be many visitors.
+    `times`: a file for a line of each answer: its status, the seconds it took, who asked and for what.
     """
     assert NGINX, "no nginx on this machine: make nginx"
     folder.mkdir()
@@ -28,13 +30,18 @@ def deployed(folder: Path, behind: int, *, is_behind_a_proxy: bool = False) -> I
         port = probe.getsockname()[1]
     changes = {
         "listen 80;": f"listen 127.0.0.1:{port};",
-        "127.0.0.1:8000": f"127.0.0.1:{behind}",
+        FIRST: "".join(f"server 127.0.0.1:{each};" for each in behind),
+        SECOND: "",
+        "127.0.0.1:8000": f"127.0.0.1:{behind[0]}",
         "/run/nginx.pid": f"{folder}/nginx.pid",
         "/var/cache/nginx": str(folder),
         "/dev/stderr": f"{folder}/error.log",
     }
     if is_behind_a_proxy:
         changes[REAL] = "set_real_ip_from 127.0.0.1; real_ip_header"
+    if times is not None:
+        form = "'$status $request_time $remote_addr $request_uri'"
+        changes["access_log off;"] = f"log_format times {form}; access_log {times} times;"
     text = FILE.read_text(encoding="utf-8")
     for said, meant in changes.items():
         assert said in text, said

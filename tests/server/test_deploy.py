@@ -18,7 +18,7 @@ from app.core.address import parse
 from app.explorer.asking.views import Options
 from app.explorer.resources import close_resources, open_resources
 from app.explorer.visits.browse import visit_head, visit_model
-from tests.server.proxies import Echo, deployed
+from tests.server.proxies import FILE, Echo, deployed
 from tests.workers import SETTINGS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -166,6 +166,20 @@ def test_an_old_page_is_better_than_none(tmp_path):
         assert get(front, "/tiny")[0] == 502
 
 
+def test_servers_share_the_work_and_one_that_is_gone_is_not_missed(tmp_path):
+    with (
+        Echo.running("no-cache", seconds=0.1) as one,
+        Echo.running("no-cache", seconds=0.1) as other,
+        deployed(tmp_path / "nginx", one.server_port, other.server_port) as front,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        assert {status for status, _, _ in pool.map(lambda _: get(front, "/tiny"), range(16))} == {200}
+        assert min(len(one.asked), len(other.asked)) >= 6
+        other.shutdown()
+        other.server_close()
+        assert {status for status, _, _ in pool.map(lambda _: get(front, "/tiny"), range(16))} == {200}
+
+
 def test_counters_are_for_this_machine(public, tmp_path):
     with deployed(tmp_path / "nginx", public.port, is_behind_a_proxy=True) as front:
         assert get(front, "/-/status")[0] == 200
@@ -183,16 +197,24 @@ def settings_of(environment):
     )
 
 
-def test_compose_runs_a_public_server_that_only_nginx_reaches():
+def fill_in(environment):
+    """Variables of the environment as compose fills them in, where only what must be given is."""
+    needed = {name: re.sub(r"\$\{\w+:\?.*?\}", "https://lens.example.org", said) for name, said in environment.items()}
+    return {name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", said) for name, said in needed.items()}
+
+
+def test_compose_runs_public_servers_that_only_nginx_reaches(monkeypatch):
+    monkeypatch.delenv("SINGULAR_LENS_PRECOMPUTE", raising=False)  # which tests have
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
-    lens, nginx = (compose["services"][name] for name in ("lens", "nginx"))
-    environment = {
-        name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", re.sub(r"\$\{\w+:\?.*?\}", "https://lens.example.org", value))
-        for name, value in lens["environment"].items()
-    }
-    settings = settings_of(environment)
-    assert (settings.public, settings.host, settings.trusted_proxies) == (True, "127.0.0.1", ("127.0.0.1/32",))
-    assert nginx["network_mode"] == "service:lens"
+    lens, second, nginx = (compose["services"][name] for name in ("lens", "second", "nginx"))
+    settings = [settings_of(fill_in(each["environment"])) for each in (lens, second)]
+    for each in settings:
+        assert (each.public, each.host, each.trusted_proxies) == (True, "127.0.0.1", ("127.0.0.1/32",))
+        assert f"server 127.0.0.1:{each.port};" in FILE.read_text(encoding="utf-8")
+    assert settings[0].models == settings[1].models
+    assert [each.precompute_of for each in settings] == ["all", "nothing"]  # once is enough
+    assert nginx["network_mode"] == second["network_mode"] == "service:lens"
+    assert second["volumes"] == lens["volumes"]
     assert [port.rpartition(":")[2] for port in lens["ports"]] == ["80"]
     mounts = {mount.split(":")[1]: mount.split(":")[0] for mount in nginx["volumes"]}
     assert (DEPLOY / mounts["/etc/nginx/nginx.conf"]).is_file()

@@ -47,7 +47,7 @@ from app.store.jobs import Task
 from app.web.urls import Urls, format_direction, format_head
 from app.web.view import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.view.assets import Asset
-from app.web.view.chips import bar_chips, bars, chip_row, chips, entry_row, plain_chips, plain_text, word_row
+from app.web.view.chips import bar_rows, bars, chip_row, chips, entry_row, plain_chips, plain_text, word_row
 
 
 class PageTemplate(NamedTuple):
@@ -298,7 +298,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     charts.draw_cells,
     zip,
     bars,
-    bar_chips,
+    bar_rows,
     plain_chips,
     plain_text,
     judgements.marks,

@@ -1,14 +1,18 @@
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.address import parse
 from app.core.judging.forms import form_of
 from app.explorer.pages.rays import Hit, Token
+from app.explorer.view import View
 from app.models.vocabulary import TokenEntry
-from app.web.urls import TokenLinks
+from app.web.urls import TokenLinks, Urls
 from app.web.view.chips import (
     LONGEST_TITLE,
     Chip,
-    bar_chips,
+    bar_rows,
     bars,
     chip_row,
     chips,
@@ -138,17 +142,45 @@ def test_what_is_found_is_marked_and_follows_with_its_place(tags):
     assert tags(str(chip_row(tokens, LINKS, found, "n")), text_of=("mark",)).texts == ["shown 2"]
 
 
+def rows_of(tags, tokens):
+    html = str(bar_rows(tokens, LINKS, Urls("/lens", "https://a.example/lens"), View("raw", "folded")))
+    assert html.count("<tr><td>") == html.count("</td></tr>") == len(tokens)
+    return tags(html, text_of=("td",))
+
+
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=50).map(lambda scores: sorted(scores, reverse=True)))
-def test_bars_are_in_proportion_and_scores_tell_the_first_from_half_of_it(scores):
-    rows = bar_chips([token(score=score) for score in scores])
-    assert rows[0][3] == 100
-    for (*_, width, shown), score in zip(rows, scores, strict=True):
-        assert abs(width - 100 * score / scores[0]) <= 0.051
+def test_bars_are_in_proportion_and_scores_tell_the_first_from_half_of_it(tags, scores):
+    rows = rows_of(tags, [token(score=score) for score in scores])
+    widths = [own["width"] for tag, own in rows.found if tag == "rect"]
+    assert widths[0] == "100.0%"
+    for width, shown, score in zip(widths, rows.texts[2::3], scores, strict=True):
+        assert abs(float(width.rstrip("%")) - 100 * score / scores[0]) <= 0.051
         assert abs(float(shown) - score) <= 0.0051 * scores[0] + 1e-12
 
 
-def test_no_tokens_make_no_bars():
-    assert bar_chips([]) == []
+@given(st.lists(TEXTS, min_size=1, max_size=8))
+def test_rows_say_of_each_token_what_its_chip_says(tags, texts):
+    tokens = [
+        Token(id_, text, text[:39] + "…" if len(text) > 40 else text or "x", kind, -1.0)
+        for id_, (text, kind) in enumerate(zip(texts, itertools.cycle(("text", "special", "byte")), strict=False))
+    ]
+    rows = rows_of(tags, tokens)
+    assert rows.texts[::3] == [one.shown for one in tokens]
+    said = [own for tag, own in rows.found if tag == "bdi"]
+    assert [(own["title"], own.get("class", "")) for own in said] == [(one.about, one.kind) for one in chips(tokens)]
+    assert [own["href"] for tag, own in rows.found if tag == "a"] == [LINKS.to(one.id) for one in tokens]
+
+
+def test_an_entry_that_is_a_place_leads_there(tags):
+    neuron = Token(3, 'neuron "3"', 'neuron "3"', "text", 1.0, parse("tiny/L1/mlp-in/neuron/3"))
+    rows = rows_of(tags, [neuron])
+    (link,) = (own for tag, own in rows.found if tag == "a")
+    assert (link["href"], link["class"]) == ("/lens/tiny/L1/mlp-in/neuron/3?weights=raw", "chip")
+    assert rows.texts[0] == 'neuron "3"'
+
+
+def test_no_tokens_make_no_rows(tags):
+    assert rows_of(tags, []).found == []
 
 
 def test_a_plain_chip_tells_no_score():
