@@ -66,6 +66,8 @@ CONTINUATION = "continuation"
 """Behind each of them: the stream of how the text goes on."""
 CARD = "card.png"
 """Last part of the path of the picture that a link shows where it is pasted."""
+OEMBED = "oembed"
+"""Below `/-`: how another site puts a page in a frame."""
 LIST, NOTES = "list", "notes"
 """Paths below `/-` of a list of places, which its link holds, and of what a visitor noted."""
 SCRIPT = "script"
@@ -135,13 +137,13 @@ class Urls:
         query = _query_string(_page_of(address, under), _keep_relevant(address, view), changes)
         return f"{self.root}/{address}{_path_below(under)}{query}"
 
-    def card(self, address: Address, view: View | None = None, under: str = "", **changes: object) -> str:
-        """Link the picture of a place, absolutely: other sites fetch it.
+    def card(self, link: str) -> str:
+        """Link the picture of the page at `link`, absolutely: other sites fetch it.
 
-        Example: card(parse("gpt2/L5/H3"), view) -> "https://lens.example/gpt2/L5/H3/card.png"
+        Example: card("/gpt2/L5/H3?weights=raw") -> "https://lens.example/gpt2/L5/H3/card.png?weights=raw"
         """
-        query = _query_string(_page_of(address, under), _keep_relevant(address, view), changes)
-        return f"{self.origin}/{address}{_path_below(under)}/{CARD}{query}"
+        path, mark, query = link.removeprefix(self.root).partition("?")
+        return f"{self.origin}{path}/{CARD}{mark}{query}"
 
     def list_of(self, title: str, spelt: Sequence[str]) -> str:
         """Link a list of places.
@@ -153,10 +155,6 @@ class Urls:
     def list_url(self, title: str, spelt: Sequence[str]) -> str:
         """Link a list absolutely."""
         return f"{self.origin}/-/{LIST}?{self._list_query(title, spelt)}"
-
-    def list_card(self, title: str, spelt: Sequence[str]) -> str:
-        """Link the picture of a list, absolutely."""
-        return f"{self.origin}/-/{LIST}/{CARD}?{self._list_query(title, spelt)}"
 
     @staticmethod
     def _list_query(title: str, spelt: Sequence[str]) -> str:
@@ -171,15 +169,12 @@ class Urls:
         """Link the picture of pages that have none of their own."""
         return f"{self.origin}/-/{CARD}"
 
-    def oembed(self, address: Address, view: View | None = None) -> str:
-        """Link the description of how another site puts a place in a frame."""
-        link = f"{self.origin}/{address}{_query_string(_page_of(address, ''), _keep_relevant(address, view), {})}"
-        return f"{self.origin}/-/oembed?{urlencode({'url': link})}"
+    def oembed(self, link: str) -> str:
+        """Link the description of how another site puts the page at `link` in a frame.
 
-    def embedded(self, address: Address, view: View) -> str:
-        """Link a place as a frame of another site shows it, absolutely."""
-        query = _query_string(_page_of(address, ""), _keep_relevant(address, view), {})
-        return f"{self.origin}/{address}{query}{'&' if query else '?'}embed=1"
+        Example: oembed("/gpt2/L5") -> "https://lens.example/-/oembed?url=https%3A%2F%2Flens.example%2Fgpt2%2FL5"
+        """
+        return f"{self.origin}/-/{OEMBED}?{urlencode({'url': f'{self.origin}{link.removeprefix(self.root)}'})}"
 
     def full(self, head: Address, view: View | None = None, **changes: object) -> str:
         """Link the full circuits of a head.

@@ -4,12 +4,12 @@ Nothing else in target, query or htmx's headers changes an answer. Made once for
 Knows routes by the parameters that they take, and no answer.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from app.explorer.asking.places import find_model
@@ -17,7 +17,7 @@ from app.explorer.errors import ExplorerError
 from app.explorer.resources import Resources
 from app.web.http.embedding import EMBED, is_embedded
 from app.web.http.patience import PatientRoute
-from app.web.http.targets import take_off_root
+from app.web.http.targets import find_route, take_off_root
 
 API = "/api/v1"
 MOST_REMEMBERED = 2_048
@@ -61,7 +61,7 @@ class PageTargets:
 
     def _read(self, scope: Scope) -> PageTarget | None:
         path = take_off_root(scope["path"], self._root)
-        route = _route_of(scope["app"].routes, path)
+        route = find_route(scope["app"].routes, path)
         if not isinstance(route, PatientRoute) or not _is_decided_by_query(route):
             return None
         said = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))  # the last of each name
@@ -84,12 +84,6 @@ class PageTargets:
         is_file = "format" in options
         has_parts = not is_file and not path.startswith(f"{API}/")
         return PageTarget(path, fingerprint, tuple(sorted(options.items())), has_parts, is_made_at_once=not is_file)
-
-
-def _route_of(routes: Iterable[BaseRoute], path: str) -> BaseRoute | None:
-    """Find the first route that matches the path; None if no route does."""
-    scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
-    return next((route for route in routes if route.matches(scope)[0] is Match.FULL), None)
 
 
 def _is_decided_by_query(route: PatientRoute) -> bool:

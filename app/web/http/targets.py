@@ -1,8 +1,10 @@
 """Request targets in origin form: absolute targets become host and path, without the proxy's root. Pure ASGI."""
 
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote
 
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 ABSOLUTE = re.compile(rb"https?://(?P<host>[^/?#]+)(?P<path>/.*)?", re.IGNORECASE)
@@ -16,6 +18,12 @@ def take_off_root(path: str, root: str) -> str:
     if path == root:
         return "/"
     return path.removeprefix(root) if path.startswith(f"{root}/") else path
+
+
+def find_route(routes: Iterable[BaseRoute], path: str) -> BaseRoute | None:
+    """Find the first route that answers a GET of the path below the root; None if no route does."""
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
+    return next((route for route in routes if route.matches(scope)[0] is Match.FULL), None)
 
 
 class OriginForm:

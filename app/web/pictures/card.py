@@ -6,6 +6,9 @@ from statistics import median
 from typing import Literal
 
 from app.core.address import Sign
+from app.explorer.pages.census import CensusPage
+from app.explorer.pages.circuitry import Aligned, PairPage, TokenPage
+from app.explorer.pages.contrast import ContrastEnd, ContrastPage, Match
 from app.explorer.pages.directions import Direction, DirectionPage, SideReadout, name_deed
 from app.explorer.pages.lists import ListPage
 from app.explorer.pages.maps import LayerPage, ModelPage
@@ -14,6 +17,17 @@ from app.explorer.pages.search import SearchPage
 from app.explorer.pages.using.experiments import ExperimentPage
 
 MOST_TOKENS = 10
+BY_CHANCE = 0.05
+"""So few directions would lie as far out by chance where a mark stands."""
+DOES: dict[str, str] = {
+    "writes": "written by",
+    "reads": "read by",
+    "queries": "query of",
+    "keys": "key of",
+    "neurons-write": "written by",
+    "neurons-read": "read by",
+}
+"""What a direction does to a token, in front of its name."""
 MOST_BARS = 128
 Tone = Literal["", "p", "n"]
 COLOURS = ("#f3efe7", "#dfe9f4", "#b9d3ec", "#8db9e0", "#62a3e2", "#2f78b8", "#0b5a9c")
@@ -158,6 +172,79 @@ def _of_search(page: SearchPage) -> Card:
 
 
 @draw_card.register
+def _of_token(page: TokenPage) -> Card:
+    first = [(group.does, ray) for at in (0, 1) for group in page.groups for ray in group.rays[at : at + 1]]
+    beyond = sum(group.n_beyond for group in page.groups)
+    return Card(
+        kicker=page.model.name,
+        title=page.entry.shown,
+        subtitle=f"Token {page.entry.id} of {page.n_tokens:,}, and the directions that do most to it",
+        rows=tuple(_row_of_ray(DOES[does], ray) for does, ray in first[:5]),
+        verdict=f"{beyond} directions do more to it than chance explains" if beyond else "",
+        is_marked=beyond > 0,
+    )
+
+
+@draw_card.register
+def _of_pair(page: PairPage) -> Card:
+    rows = [
+        CardRow(
+            _label_end(f"{one.writer.label.removeprefix(page.a.label).strip()} writes", one.writer_ray),
+            tuple(entry.shown for entry in one.written[:MOST_TOKENS]),
+            one.writer_ray,
+            one.expected < BY_CHANCE,
+        )
+        for one in page.strongest[:5]
+    ]
+    return Card(
+        kicker=page.model.name,
+        title=f"{page.a.label} and {page.b.label}",
+        subtitle=f"What {page.a.label} writes that {page.b.label} reads through {'OV' if page.part == 'value' else 'QK'}",
+        rows=tuple(rows),
+        verdict=f"{page.n_beyond} pairs of directions lie closer than chance explains" if page.n_beyond else "",
+        is_marked=page.n_beyond > 0,
+    )
+
+
+@draw_card.register
+def _of_contrast(page: ContrastPage) -> Card:
+    if page.first is None or page.second is None:
+        return Card(
+            kicker="singular-lens", title="Side by side", subtitle="Two heads, matrices or directions of one kind"
+        )
+    alike = (
+        ""
+        if page.matched is None or page.chance is None
+        else f"Partners {page.matched:.2f} alike, {page.chance:.2f} by chance"
+    )
+    return Card(
+        kicker=" · ".join(dict.fromkeys(place.model.name for place in (page.first, page.second))),
+        title=f"{page.first.address.label} beside {page.second.address.label}",
+        subtitle="The tokens that their directions have in common",
+        rows=tuple(_list_common(page)[:5]),
+        verdict=alike,
+    )
+
+
+@draw_card.register
+def _of_census(page: CensusPage) -> Card:
+    kinds = [one for one in page.kinds if not one.equal_rank and not one.is_of_axes]
+    kinds.sort(key=lambda one: -one.readable.value)
+    return Card(
+        kicker=page.model.name,
+        title="Census",
+        subtitle=f"How many ends of directions are readable, in {page.layers_read} of {page.model.n_layers} layers",
+        rows=tuple(
+            CardRow(
+                one.kind.replace("-", " "),
+                said=f"{one.readable.value:.1%} of {one.rays:,} ends, by chance 1%",
+            )
+            for one in kinds[:5]
+        ),
+    )
+
+
+@draw_card.register
 def _of_list(page: ListPage) -> Card:
     rows = []
     for place in page.places[:5]:
@@ -192,6 +279,31 @@ def _of_experiment(page: ExperimentPage) -> Card:
 def _row_of_side(side: SideReadout, ray: Sign) -> CardRow | None:
     shown = tuple(token.shown for token in side.list_tokens(ray)[:MOST_TOKENS])
     return CardRow(_label_end(name_deed(side.side), ray), shown, ray, side.stands_out(ray)) if shown else None
+
+
+def _row_of_ray(does: str, ray: Aligned) -> CardRow:
+    tokens = tuple(entry.shown for entry in ray.tokens[:MOST_TOKENS])
+    return CardRow(_label_end(f"{does} {ray.label}", ray.ray), tokens, ray.ray, ray.expected < BY_CHANCE)
+
+
+def _list_common(page: ContrastPage) -> list[CardRow]:
+    """List what partners have in common at the end where that is most; of two directions, at each end."""
+    if len(page.matches) == 1:
+        return [_row_of_common(_label_end(name_deed(end.side), end.rays[0]), end) for end in page.matches[0].ends]
+    return [
+        _row_of_common(f"{one.first.index} and {one.second.index}", end)
+        for one in page.matches
+        if (end := _find_fullest(one)) is not None
+    ]
+
+
+def _find_fullest(match: Match) -> ContrastEnd | None:
+    return max(match.ends, key=lambda end: end.n_both, default=None)
+
+
+def _row_of_common(label: str, end: ContrastEnd) -> CardRow:
+    tokens = tuple(token.shown for token in end.both[:MOST_TOKENS])
+    return CardRow(label, tokens, end.rays[0], said="" if tokens else "nothing in common")
 
 
 def _label_end(name: str, ray: Sign) -> str:

@@ -5,7 +5,7 @@ import shutil
 import struct
 from html import unescape
 from html.parser import HTMLParser
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, unquote_plus, urlsplit
 
 import pytest
 
@@ -22,7 +22,30 @@ PLACES = (
     "/tiny/embed",
     "/tiny/L0/mlp-in",
 )
-FRAMED = (*PLACES, "/tiny/census", "/tiny/notable", "/tiny/token/70", "/tiny/search?q=that", "/tiny/L1/H2/full?token=t")
+WITH_CARDS = (
+    *PLACES,
+    "/tiny/L1/H2/ov?weights=raw",
+    "/tiny/census",
+    "/tiny/token/70",
+    "/tiny/search?q=that",
+    "/tiny/search?q=that&kind=ov",
+    "/-/pair?a=tiny/L0/H1&b=tiny/L1/H2",
+    "/-/pair?a=tiny/L0/H1&b=tiny/L1/H2&part=key",
+    "/-/compare?a=tiny/L0/H1/ov&b=tiny/L1/H2/ov",
+    "/-/compare?a=tiny/L0/H1/ov/svd/0&b=tiny/L1/H2/ov/svd/0~raw",
+    "/-/list?title=Two&of=tiny/L1/H2,tiny/L1/H2/ov/svd/1",
+)
+WITH_CARDS_OF_PLACES = {
+    "/tiny/notable": "/tiny",
+    "/tiny/composition": "/tiny",
+    "/tiny/linear": "/tiny",
+    "/tiny/unlikely": "/tiny",
+    "/tiny/L1/H2/full?token=t": "/tiny/L1/H2",
+    "/tiny/L1/H2/alike": "/tiny/L1/H2",
+    "/tiny/L1/H2/ov/svd/1/around": "/tiny/L1/H2/ov/svd/1",
+    "/tiny/L1/H2/ov/compare": "/tiny/L1/H2/ov",
+}
+FRAMED = (*WITH_CARDS, *WITH_CARDS_OF_PLACES)
 UNFRAMED = ("/tiny/prompt", "/tiny/x", "/tiny/sara", "/-/glossary", "/-/settings", "/docs", "/tiny/L9", "/tiny/blind")
 
 
@@ -72,9 +95,9 @@ def test_every_page_says_what_a_chat_shows(reader, path):
 
 
 def test_a_card_is_of_its_own_address_and_options(reader):
-    cards = [reader.get(f"{path}/card.png").content for path in PLACES]
-    assert len(set(cards)) == len(PLACES)
-    assert reader.get("/tiny/L1/H2/ov/card.png?weights=raw").content != cards[3]
+    pictures = [Metas(reader.get(path).text).metas["og:image"] for path in WITH_CARDS]
+    cards = [reader.get(picture.removeprefix("http://testserver")).content for picture in pictures]
+    assert len(set(cards)) == len(set(pictures)) == len(WITH_CARDS)
     tag = reader.get("/tiny/L1/H2/ov/card.png").headers["etag"]
     assert reader.get("/tiny/L1/H2/ov/card.png", headers={"If-None-Match": tag}).status_code == 304
 
@@ -115,6 +138,10 @@ def test_an_experiments_card_is_its_visitors_own(reader):
     assert card.headers["cache-control"] == "private, no-store"
 
 
+def described_by(link):
+    return parse_qs(urlsplit(link).query)["url"][0]
+
+
 def policy_of(answer):
     return re.search("frame-ancestors ([^;]+)", answer.headers["content-security-policy"])[1]
 
@@ -153,16 +180,28 @@ def test_the_operator_says_who_may_frame(serve, tiny_data, tmp_path, sources):
     assert policy_of(own.get("/tiny/L1/H2")) == "'none'"
 
 
-def test_oembed_describes_the_frame_and_the_picture(reader):
-    for path in (*PLACES, "/tiny/L1/H2/ov?weights=raw"):
-        link = Metas(reader.get(path).text).links["application/json+oembed"]
-        found = reader.get(link.removeprefix("http://testserver")).json()
-        assert (found["version"], found["type"]) == ("1.0", "rich")
-        source = unescape(re.search('src="([^"]+)"', found["html"])[1])
-        assert policy_of(reader.get(source.removeprefix("http://testserver"))) == "*"
-        assert (
-            reader.get(found["thumbnail_url"].removeprefix("http://testserver")).headers["content-type"] == "image/png"
-        )
+@pytest.mark.parametrize("path", FRAMED)
+def test_oembed_describes_the_frame_and_the_picture(reader, path):
+    page = reader.get(path)
+    assert page.status_code == 200
+    metas = Metas(page.text)
+    found = reader.get(metas.links["application/json+oembed"].removeprefix("http://testserver")).json()
+    assert (found["version"], found["type"]) == ("1.0", "rich")
+    source = unescape(re.search('src="([^"]+)"', found["html"])[1])
+    framed = reader.get(source.removeprefix("http://testserver"))
+    assert policy_of(framed) == "*"
+    assert Metas(framed.text).metas["og:title"] == metas.metas["og:title"]
+    assert unescape(re.search(r'<footer class="foot"><a class="brand" href="([^"]+)"', framed.text)[1]) == (
+        described_by(metas.links["application/json+oembed"]).removeprefix("http://testserver")
+    )
+    thumbnail = found["thumbnail_url"]
+    assert unquote_plus(thumbnail) == unquote_plus(metas.metas["og:image"])
+    assert reader.get(thumbnail.removeprefix("http://testserver")).headers["content-type"] == "image/png"
+    if path in WITH_CARDS_OF_PLACES:
+        assert thumbnail == f"http://testserver{WITH_CARDS_OF_PLACES[path]}/card.png"
+
+
+def test_oembed_keeps_to_the_width_that_a_site_has(reader):
     narrow = reader.get("/-/oembed", params={"url": "http://testserver/tiny/L1/H2", "maxwidth": 300}).json()
     assert narrow["width"] == 300
     assert 'width="300"' in narrow["html"]
@@ -177,6 +216,13 @@ def test_oembed_describes_the_frame_and_the_picture(reader):
         ("http://testserver/-/jobs", 404),
         ("http://testserver/none/L1", 404),
         ("http://testserver/tiny/L9", 404),
+        ("http://testserver/tiny/sara", 404),
+        ("http://testserver/none/token/3", 404),
+        ("http://testserver/api/v1/tiny/L1", 404),
+        ("http://testserver/static/site.css", 404),
+        ('http://testserver/tiny/token/"><b>', 200),
+        ('http://testserver/tiny/search?q="><script>alert(1)</script>', 200),
+        ("http://testserver/-/list?title=<b>&of=tiny/L1", 200),
         ("javascript:alert(1)", 404),
         ('http://testserver/tiny/L1/H2?a="><script>alert(1)</script>', 200),
         ("", 422),
@@ -190,6 +236,11 @@ def test_oembed_describes_nothing_else_and_holds_no_markup(reader, url, status):
         assert html.count("<") == 2
         assert html.count('"') == 10
     assert reader.get("/-/oembed?url=http://testserver/tiny&format=xml").status_code == 501
+
+
+def test_a_card_that_rests_on_what_is_not_built_is_not_kept(reader):
+    answer = reader.get("/tiny/token/70/card.png?weights=raw")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
 
 
 def test_on_a_public_server_what_is_not_computed_has_a_plain_card_and_computes_nothing(serve, tiny_data, tmp_path):

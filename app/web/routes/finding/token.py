@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -13,6 +14,7 @@ from app.explorer.visits.finding import token as verbs
 from app.web.api.body import write_body
 from app.web.api.parts import Slug, describe_answers
 from app.web.http.answers import json_answer, page_answer
+from app.web.http.embedding import EMBED, is_embedded
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import answer_in_search_thread
@@ -31,7 +33,7 @@ def redirect_by_text(request: Request, model: str, query: Annotated[TextQuery, Q
     """Redirect to the page of the token that a text names."""
     address = parse(model)
     id_ = verbs.find_token(resources_of(request), address, query.options(), query.text)
-    return _redirect_to(urls_of(request).page(address, under=f"{TOKEN}/{id_}"), query.weights)
+    return _redirect_to(request, urls_of(request).page(address, under=f"{TOKEN}/{id_}"), query.weights)
 
 
 @router.get("/{model}/token/{id}", include_in_schema=False)
@@ -41,7 +43,7 @@ def show_token(request: Request, model: str, id_: Id, query: Annotated[HeadOfQue
     address = parse(model)
     if query.head:
         url = urls_of(request).full(_parse_head(address, query.head), token=f"#{_parse_id(model, id_)}")
-        return _redirect_to(url, query.weights)
+        return _redirect_to(request, url, query.weights)
     found = verbs.visit_token(resources_of(request), address, query.options(), _parse_id(model, id_), whole=query.all)
     return page_answer(request, found)
 
@@ -55,7 +57,7 @@ def found(request: Request, model: Slug, query: Annotated[TextQuery, Query()]) -
     """To the token that a text names: its exact text, a space in front included, or with `·` for the space."""
     address = parse(model)
     id_ = verbs.find_token(resources_of(request), address, query.options(), query.text)
-    return _redirect_to(urls_of(request).api(address, under=f"{TOKEN}/{id_}"), query.weights)
+    return _redirect_to(request, urls_of(request).api(address, under=f"{TOKEN}/{id_}"), query.weights)
 
 
 @router.get("/api/v1/{model}/token/{id}", summary="Token", responses=describe_answers(TokenPage))
@@ -79,6 +81,7 @@ def _parse_head(address: Address, text: str) -> Address:
     return address.at_layer(int(found[1])).at_head(int(found[2]))
 
 
-def _redirect_to(url: str, weights: str | None) -> Response:
-    kept = f"{'&' if '?' in url else '?'}weights={weights}" if weights else ""
-    return RedirectResponse(f"{url}{kept}", 303, {"Cache-Control": "no-cache"})
+def _redirect_to(request: Request, url: str, weights: str | None) -> Response:
+    kept = ({"weights": weights} if weights else {}) | ({EMBED: "1"} if is_embedded(request.query_params) else {})
+    joint = "&" if "?" in url else "?"
+    return RedirectResponse(f"{url}{joint if kept else ''}{urlencode(kept)}", 303, {"Cache-Control": "no-cache"})
