@@ -178,7 +178,10 @@ class Lens:
                 raise LensError(f"{address} is a page of another server than {base}")
             address = address.removeprefix(base.rstrip("/"))
         path, _, query = address.partition("#")[0].partition("?")
-        return unquote(path).strip("/").removeprefix("api/v1/"), dict(parse_qsl(query))
+        path = unquote(path).strip("/").removeprefix("api/v1/")
+        if {".", ".."} & set(path.split("/")):
+            raise LensError(f"{address!r} is no address: expected one such as MODEL/L5/H3/ov.")
+        return path, dict(parse_qsl(query))
 
 
 def _model_of(prompt: Page) -> str:

@@ -79,6 +79,11 @@ def test_a_figure_is_saved_as_it_looks(page: Page, theme: str, tmp_path: Path):
     paper = {"light": "rgb(251, 250, 247)", "dark": "rgb(22, 22, 23)", "print": "#ffffff"}[theme]
     assert f'fill="{paper}"' in svg
     with page.expect_download() as caught:
+        page.locator("#save").get_by_role("button", name=re.compile("Scores of all tokens.+ as SVG")).first.click()
+    caught.value.save_as(file)
+    scale = page.locator(".histogram").first.locator("text").all_text_contents()
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", file.read_text(encoding="utf-8")) == scale
+    with page.expect_download() as caught:
         page.locator("#save").get_by_role("button", name=re.compile("as PNG")).first.click()
     picture = tmp_path / "figure.png"
     caught.value.save_as(picture)

@@ -172,9 +172,13 @@ def test_what_is_not_there_is_said_as_the_server_says_it(lens, base):
         lens["tiny"].to_pandas()
 
 
-@pytest.mark.parametrize(
-    "address", ["tiny/L1?x=<b>", "tiny/../../etc/passwd", "//evil.example/tiny", "tiny/\u202e", "a:b", "%"]
-)
+@pytest.mark.parametrize("address", ["../-/status", "tiny/../../etc/passwd", "tiny/%2e%2e/x", "tiny/./L1", ".."])
+def test_no_address_leads_up(lens, address):
+    with pytest.raises(LensError, match="is no address"):
+        lens[address]
+
+
+@pytest.mark.parametrize("address", ["tiny/L1?x=<b>", "tiny/..x", "//evil.example/tiny", "tiny/\u202e", "a:b", "%"])
 def test_no_address_leads_elsewhere(lens, base, address, monkeypatch):
     asked = []
     send = httpx.Client.send
