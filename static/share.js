@@ -38,27 +38,55 @@
   const slug = (text) => text.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "").toLowerCase();
   const named = (label) => `${slug(location.pathname) || "singular-lens"}-${slug(label).slice(0, 60) || "figure"}`;
 
-  // Figures: every chart is an SVG whose colours the style sheet decides, so they are written into a copy.
-  const figures = () => [...document.querySelectorAll("main svg[role]")].filter((one) => one.getBoundingClientRect().width > 40);
+  // Figures: every chart is an SVG whose colours the style sheet decides, so they are written into a copy; maps and texts
+  // whose colours say something are drawn box by box.
+  const figures = () => [...document.querySelectorAll("main :is(svg[role], table.heat, .strip)")].filter((one) => one.getBoundingClientRect().width > 40);
   const labelOf = (one) =>
-    one.getAttribute("aria-label") || one.querySelector("title")?.textContent || one.closest("section")?.querySelector("h2")?.textContent || "figure";
+    one.getAttribute("aria-label") || one.querySelector("title")?.textContent || one.caption?.textContent || one.closest("section[aria-label]")?.getAttribute("aria-label") || one.closest("section")?.querySelector("h2")?.textContent || "figure";
 
-  function inTheme(theme, draw) {
+  function inTheme(theme, make) {
     const before = root.dataset.theme;
     root.dataset.theme = theme === "dark" ? "dark" : "light";
     try {
-      return draw();
+      return make();
     } finally {
       before === undefined ? delete root.dataset.theme : (root.dataset.theme = before);
     }
+  }
+
+  const draw = (tag, attributes, text = "") => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.textContent = text;
+    return made;
+  };
+
+  function drawBoxes(figure) {
+    const { left, top, width, height } = figure.getBoundingClientRect(), sheet = draw("svg", { viewBox: `0 0 ${width} ${height}` });
+    for (const one of [figure, ...figure.querySelectorAll("*")]) {
+      const style = getComputedStyle(one), box = one.getBoundingClientRect();
+      if (style.visibility === "hidden" || box.width < 2) continue;
+      if (!/, 0\)$|transparent/.test(style.backgroundColor)) {
+        sheet.append(draw("rect", { x: box.left - left, y: box.top - top, width: box.width, height: box.height, fill: style.backgroundColor }));
+      }
+      for (const piece of one.childNodes) {
+        if (piece.nodeType !== Node.TEXT_NODE || !piece.data.trim()) continue;
+        const range = document.createRange();
+        range.selectNodeContents(piece);
+        const at = range.getBoundingClientRect();
+        sheet.append(draw("text", { x: at.left - left, y: at.top - top + 0.76 * at.height, fill: style.color, "font-size": style.fontSize, "font-family": style.fontFamily }, piece.data));
+      }
+    }
+    return sheet;
   }
 
   // `times`: how much larger it is drawn, where lines keep their width however large.
   function copyFigure(figure, theme, times = 1) {
     return inTheme(theme, () => {
       const { width, height } = figure.getBoundingClientRect();
-      const copy = figure.cloneNode(true), whole = [figure, ...figure.querySelectorAll("*")];
-      [copy, ...copy.querySelectorAll("*")].forEach((one, at) => {
+      const isDrawn = figure instanceof SVGElement, copy = isDrawn ? figure.cloneNode(true) : drawBoxes(figure);
+      const whole = [figure, ...figure.querySelectorAll("*")];
+      (isDrawn ? [copy, ...copy.querySelectorAll("*")] : []).forEach((one, at) => {
         const style = getComputedStyle(whole[at]);
         for (const name of STYLES) {
           const value = style.getPropertyValue(name);
@@ -74,20 +102,15 @@
         for (const name of ["class", "href", "tabindex", "role", "aria-current"]) one.removeAttribute(name);
       });
       const paper = theme === "print" ? "#ffffff" : getComputedStyle(root).backgroundColor;
-      const margin = 60, sheet = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-      sheet.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-      sheet.setAttribute("width", width + 2 * margin);
-      sheet.setAttribute("height", height + 2 * margin);
-      const back = document.createElementNS(sheet.namespaceURI, "rect");
-      for (const [name, value] of [["width", "100%"], ["height", "100%"], ["fill", paper]]) back.setAttribute(name, value);
+      const margin = 60, sheet = draw("svg", { xmlns: "http://www.w3.org/2000/svg", width: width + 2 * margin, height: height + 2 * margin });
+      const back = draw("rect", { width: "100%", height: "100%", fill: paper });
       for (const [name, value] of [["x", margin], ["y", margin], ["width", width], ["height", height], ["overflow", "visible"]]) {
         copy.setAttribute(name, value);
       }
       sheet.append(back, copy);
       const edge = getComputedStyle(figure), thick = parseFloat(edge.borderBottomWidth);
       if (thick) { // the base line, which the style sheet draws
-        const line = document.createElementNS(sheet.namespaceURI, "path");
-        for (const [name, value] of [["d", `M${margin} ${margin + height}h${width}`], ["stroke", edge.borderBottomColor], ["stroke-width", thick]]) line.setAttribute(name, value);
+        const line = draw("path", { d: `M${margin} ${margin + height}h${width}`, stroke: edge.borderBottomColor, "stroke-width": thick });
         sheet.append(line);
       }
       return { text: new XMLSerializer().serializeToString(sheet), width: width + 2 * margin, height: height + 2 * margin };
