@@ -61,20 +61,24 @@
     return made;
   };
 
+  // What a mixture of colours comes to, as every program reads it.
+  const plain = (colour) =>
+    colour.replace(/color\(srgb ([^ )]+) ([^ )]+) ([^ )]+)([^)]*)\)/g, (_, r, g, b, a) => `rgb(${[r, g, b].map((one) => Math.round(255 * one))}${a.replace(" /", ",")})`);
+
   function drawBoxes(figure) {
     const { left, top, width, height } = figure.getBoundingClientRect(), sheet = draw("svg", { viewBox: `0 0 ${width} ${height}` });
     for (const one of [figure, ...figure.querySelectorAll("*")]) {
       const style = getComputedStyle(one), box = one.getBoundingClientRect();
       if (style.visibility === "hidden" || box.width < 2) continue;
       if (!/, 0\)$|transparent/.test(style.backgroundColor)) {
-        sheet.append(draw("rect", { x: box.left - left, y: box.top - top, width: box.width, height: box.height, fill: style.backgroundColor }));
+        sheet.append(draw("rect", { x: box.left - left, y: box.top - top, width: box.width, height: box.height, fill: plain(style.backgroundColor) }));
       }
       for (const piece of one.childNodes) {
         if (piece.nodeType !== Node.TEXT_NODE || !piece.data.trim()) continue;
         const range = document.createRange();
         range.selectNodeContents(piece);
         const at = range.getBoundingClientRect();
-        sheet.append(draw("text", { x: at.left - left, y: at.top - top + 0.76 * at.height, fill: style.color, "font-size": style.fontSize, "font-family": style.fontFamily }, piece.data));
+        sheet.append(draw("text", { x: at.left - left, y: at.top - top + 0.76 * at.height, fill: plain(style.color), "font-size": style.fontSize, "font-family": style.fontFamily }, piece.data));
       }
     }
     return sheet;
@@ -89,7 +93,7 @@
       (isDrawn ? [copy, ...copy.querySelectorAll("*")] : []).forEach((one, at) => {
         const style = getComputedStyle(whole[at]);
         for (const name of STYLES) {
-          const value = style.getPropertyValue(name);
+          const value = plain(style.getPropertyValue(name));
           if (value && !["none", "normal", "auto", "visible", "inline"].includes(value)) one.setAttribute(name, value);
           else if (value === "none" && (name === "fill" || name === "display")) one.setAttribute(name, value);
         }
@@ -104,14 +108,11 @@
       const paper = theme === "print" ? "#ffffff" : getComputedStyle(root).backgroundColor;
       const margin = 60, sheet = draw("svg", { xmlns: "http://www.w3.org/2000/svg", width: width + 2 * margin, height: height + 2 * margin });
       const back = draw("rect", { width: "100%", height: "100%", fill: paper });
-      for (const [name, value] of [["x", margin], ["y", margin], ["width", width], ["height", height], ["overflow", "visible"]]) {
-        copy.setAttribute(name, value);
-      }
+      for (const [name, value] of Object.entries({ x: margin, y: margin, width, height, overflow: "visible" })) copy.setAttribute(name, value);
       sheet.append(back, copy);
       const edge = getComputedStyle(figure), thick = parseFloat(edge.borderBottomWidth);
       if (thick) { // the base line, which the style sheet draws
-        const line = draw("path", { d: `M${margin} ${margin + height}h${width}`, stroke: edge.borderBottomColor, "stroke-width": thick });
-        sheet.append(line);
+        sheet.append(draw("path", { d: `M${margin} ${margin + height}h${width}`, stroke: edge.borderBottomColor, "stroke-width": thick }));
       }
       return { text: new XMLSerializer().serializeToString(sheet), width: width + 2 * margin, height: height + 2 * margin };
     });
