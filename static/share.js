@@ -38,8 +38,8 @@
   const slug = (text) => text.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "").toLowerCase();
   const named = (label) => `${slug(location.pathname) || "singular-lens"}-${slug(label).slice(0, 60) || "figure"}`;
 
-  // Figures: every chart is an SVG whose colours the style sheet decides, so they are written into a copy; maps and texts
-  // whose colours say something are drawn box by box.
+  // Figures: charts are SVG whose colours the style sheet decides, so they are written into a copy; maps and coloured texts
+  // are drawn box by box.
   const figures = () => [...document.querySelectorAll("main :is(svg[role], table.heat, .strip)")].filter((one) => one.getBoundingClientRect().width > 40);
   const labelOf = (one) =>
     one.getAttribute("aria-label") || one.querySelector("title")?.textContent || one.caption?.textContent || one.closest("section[aria-label]")?.getAttribute("aria-label") || one.closest("section")?.querySelector("h2")?.textContent || "figure";
@@ -71,14 +71,14 @@
       const style = getComputedStyle(one), box = one.getBoundingClientRect();
       if (style.visibility === "hidden" || box.width < 2) continue;
       if (!/, 0\)$|transparent/.test(style.backgroundColor)) {
-        sheet.append(draw("rect", { x: box.left - left, y: box.top - top, width: box.width, height: box.height, fill: plain(style.backgroundColor) }));
+        sheet.append(draw("rect", { x: box.x - left, y: box.y - top, width: box.width, height: box.height, fill: plain(style.backgroundColor) }));
       }
       for (const piece of one.childNodes) {
         if (piece.nodeType !== Node.TEXT_NODE || !piece.data.trim()) continue;
         const range = document.createRange();
-        range.selectNodeContents(piece);
+        range.selectNode(piece);
         const at = range.getBoundingClientRect();
-        sheet.append(draw("text", { x: at.left - left, y: at.top - top + 0.76 * at.height, fill: plain(style.color), "font-size": style.fontSize, "font-family": style.fontFamily }, piece.data));
+        sheet.append(draw("text", { x: at.x - left, y: at.y - top + 0.76 * at.height, fill: plain(style.color), "font-size": style.fontSize, "font-family": style.fontFamily }, piece.data));
       }
     }
     return sheet;
