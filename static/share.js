@@ -66,19 +66,19 @@
     colour.replace(/color\(srgb ([^ )]+) ([^ )]+) ([^ )]+)([^)]*)\)/g, (_, r, g, b, a) => `rgb(${[r, g, b].map((one) => Math.round(255 * one))}${a.replace(" /", ",")})`);
 
   function drawBoxes(figure) {
-    const { left, top, width, height } = figure.getBoundingClientRect(), sheet = draw("svg", { viewBox: `0 0 ${width} ${height}` });
+    const { x, y, width, height } = figure.getBoundingClientRect(), sheet = draw("svg", { viewBox: `0 0 ${width} ${height}` });
     for (const one of [figure, ...figure.querySelectorAll("*")]) {
       const style = getComputedStyle(one), box = one.getBoundingClientRect();
       if (style.visibility === "hidden" || box.width < 2) continue;
       if (!/, 0\)$|transparent/.test(style.backgroundColor)) {
-        sheet.append(draw("rect", { x: box.x - left, y: box.y - top, width: box.width, height: box.height, fill: plain(style.backgroundColor) }));
+        sheet.append(draw("rect", { x: box.x - x, y: box.y - y, width: box.width, height: box.height, fill: plain(style.backgroundColor) }));
       }
       for (const piece of one.childNodes) {
-        if (piece.nodeType !== Node.TEXT_NODE || !piece.data.trim()) continue;
+        if (!piece.data?.trim()) continue;
         const range = document.createRange();
         range.selectNode(piece);
         const at = range.getBoundingClientRect();
-        sheet.append(draw("text", { x: at.x - left, y: at.y - top + 0.76 * at.height, fill: plain(style.color), "font-size": style.fontSize, "font-family": style.fontFamily }, piece.data));
+        sheet.append(draw("text", { x: at.x - x, y: at.y - y + 0.76 * at.height, fill: plain(style.color), "font-size": style.fontSize, "font-family": style.fontFamily }, piece.data));
       }
     }
     return sheet;
