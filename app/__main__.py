@@ -216,7 +216,7 @@ def precompute(
         typer.Option(
             metavar="LIST",
             help="ov, qk, mlp-in, mlp-gate, mlp-out, embed, unembed, pos, heads/write, heads/read, or single ones such as "
-            "L5/mlp-in; bank: what is searched; linear-0-6: the linear map between two streams of the text that statistics "
+            "L5/mlp-in; bank: what is searched; vectors: what files of vectors and comparisons are made of; linear-0-6: the linear map between two streams of the text that statistics "
             "are of; unlikely: what streams hold of unlikely tokens. (default: all that have the basis, and the bank)",
             show_default=False,
         ),
@@ -378,7 +378,7 @@ def _precompute(
     from app.explorer.asking.tasks import read_wish
     from app.explorer.bank import BANK_WORD
     from app.explorer.errors import ExplorerError
-    from app.explorer.layout import USE_WORD
+    from app.explorer.layout import USE_WORD, VECTORS_WORD
     from app.explorer.making.tables import Tables
     from app.explorer.visits import jobs
     from app.jobs.precompute import estimate_bytes
@@ -423,6 +423,8 @@ def _precompute(
         found = (
             "the statistics are here"
             if USE_WORD in asked_for
+            else "the vectors are here"
+            if VECTORS_WORD in asked_for
             else "the bank is here"
             if BANK_WORD in asked_for
             else "it is here"

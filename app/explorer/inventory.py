@@ -31,6 +31,10 @@ SIDES: dict[Kind, tuple[Side, Side]] = {
 """The left and the right side of each kind of matrix."""
 
 
+MOST_VECTORS = 2**26
+"""Most bytes of one matrix's vectors that a server computes and holds for a visitor."""
+
+
 def stream_side_of(kind: Kind, side: int) -> StreamSide:
     """Name the left (0) or right (1) side of such a matrix, one that is the residual stream."""
     match SIDES[kind][side]:
@@ -86,6 +90,15 @@ def places_of(model: Model, layer: int | None, processing: Processing) -> list[A
     at = whole.at_layer(layer)
     heads = [at.at_head(head).at(circuit) for head in range(model.n_heads) for circuit in CIRCUITS]
     return heads + [at.at(kind) for kind in model.layer_kinds]
+
+
+def bound_vectors(model: Model, address: Address) -> int:
+    """Bound the bytes of the vectors of a matrix's terms, before anything is computed."""
+    sides = model.d_model + (model.d_model if address.circuit else model.d_mlp if address.layer is not None else 0)
+    rank = model.d_head if address.circuit else model.d_model
+    if address.basis == "neuron":
+        rank = max(model.d_mlp if address.layer is not None and not address.circuit else 0, model.d_model)
+    return 4 * rank * sides
 
 
 def end_of(model: OpenModel, processing: Processing, side: str) -> str:

@@ -110,6 +110,8 @@ BANK_MODEL_KINDS: tuple[ModelKind, ...] = ("embed", "unembed")
 """The model's own matrices whose vectors are in the bank."""
 USE_WORD = "use"
 """What the statistics of use are called in a task."""
+VECTORS_WORD = "vectors"
+"""What the vectors of every matrix are called in a task, on which comparisons and files of vectors rest."""
 USE_WINDOWS, USE_TOKENS = 32, 256
 """Windows of reference text, and the tokens of each, or as many as the model has positions for."""
 USE_PARTS = 4

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from threading import Event, Thread
 
-from app.explorer.asking.agenda import axes_task, bank_task, is_done, list_tasks, streams_task, use_task
+from app.explorer.asking.agenda import axes_task, bank_task, is_done, list_tasks, public_tasks, streams_task, use_task
 from app.explorer.asking.places import find_model
 from app.explorer.errors import Busy, ExplorerError
 from app.explorer.library import OpenModel
@@ -87,7 +87,8 @@ class Precomputer:
             [task for of in each for task in of(model, self._r.default_weights)] if runs else []
             for each in ((use_task, axes_task), (streams_task,))
         )
-        tasks = [first, *on_text, *others, *of_streams]
+        of_links = [] if self._r.computes_for_visits or not in_full else public_tasks(model, self._r.default_weights)
+        tasks = [first, *on_text, *of_links, *others, *of_streams]
         what = "every matrix" if in_full else "its bank"
         if all(is_done(store, model, task) for task in tasks) or not os.access(self._r.data, os.W_OK):
             return

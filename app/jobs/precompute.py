@@ -19,11 +19,11 @@ from app.core.address import CIRCUITS, LAYER_KINDS, Address
 from app.core.basis import BASES, STATISTICS
 from app.explorer import bank, groups, recipes
 from app.explorer.asking.streams import is_of_streams, list_recipes
-from app.explorer.asking.tasks import target_matrices
+from app.explorer.asking.tasks import list_vectors, target_matrices
 from app.explorer.asking.using import fill_in_statistics
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.inventory import end_of, most_terms, places_of
-from app.explorer.layout import KEPT_TOKENS, USE_WORD, check_layout
+from app.explorer.layout import KEPT_TOKENS, USE_WORD, VECTORS_WORD, check_layout
 from app.explorer.library import OpenModel, report_damage
 from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.finding.bank import bank_rows, sort_rows
@@ -109,6 +109,8 @@ def _estimate_sizes(store: ArtifactStore, model: OpenModel, task: Task) -> Itera
                 recipes.decomposition(model, place, processing, parameters),
                 SPARE_FACTOR * _artifact_bytes(model, place, parameters),
             )
+        if VECTORS_WORD in task.matrices:
+            yield from list_vectors(model, processing)
         if bank.BANK_WORD in task.matrices:
             halved = {basis: bank.is_halved(model, processing, basis) for basis in get_args(bank.BankBasis)}
             for part in bank.parts_of(model, processing):
@@ -152,8 +154,9 @@ class _Run:
         )
         self._has_use = self._is_svd and USE_WORD in task.matrices
         self._has_bank = self._is_svd and bank.BANK_WORD in task.matrices
+        self._has_vectors = self._is_svd and VECTORS_WORD in task.matrices
         self._of_streams = [word for word in task.matrices if self._is_svd and is_of_streams(word)]
-        others = (*self._circuits, *kinds, bank.BANK_WORD, USE_WORD, *self._of_streams)
+        others = (*self._circuits, *kinds, bank.BANK_WORD, VECTORS_WORD, USE_WORD, *self._of_streams)
         alone = [word for word in task.matrices if word not in others]
         self._singles = [
             (processing, place)
@@ -215,6 +218,7 @@ class _Run:
             yield from self._make_galleries(layer)
         give_back()
         yield from self._make_bank(of_tokens=False)
+        yield from self._make_vectors()
         yield from self._make_use()
         yield from self._make_of_streams()
         yield from self._make_axes()
@@ -255,6 +259,14 @@ class _Run:
                     elif self._store.locate(part) is None:
                         place = f"{parts.index(part) + 1} of {len(parts)}"
                         yield from self._make_and_store(part, f"bank, {_name_part(part)}, {processing}, {place}")
+            give_back()
+
+    def _make_vectors(self) -> Iterator[JobStep]:
+        """Make the vectors of every matrix, if the task has them, a layer's one after the other."""
+        for processing in self._contexts if self._has_vectors else ():
+            wanted = [recipe for recipe, _ in list_vectors(self._model, processing)]
+            for number, recipe in enumerate(wanted):
+                yield from self._make_if_missing(recipe, f"vectors, {processing}, {number + 1} of {len(wanted)}")
             give_back()
 
     def _make_use(self) -> Iterator[JobStep]:

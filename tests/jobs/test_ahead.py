@@ -52,6 +52,7 @@ def r(fresh_data):
         store=ArtifactStore(fresh_data / "artifacts", 10**9),
         jobs=JobStore(fresh_data / "jobs"),
         prompts=None,
+        computes_for_visits=True,
     )
 
 
@@ -114,6 +115,14 @@ def test_where_prompts_are_run_statistics_come_behind_the_matrices(r, begun, run
     one._thread.join(60)
     said = [job.task.matrices[-1] for job in reversed(r.jobs.all())]
     assert said == ["bank", "use", "ov", "embed", "unlikely"]
+
+
+def test_for_the_public_what_pages_lead_to_follows(r, begun, running):
+    r.computes_for_visits = False
+    one, _ = running()
+    one._thread.join(60)
+    said = [(job.task.basis, job.task.matrices[-1]) for job in reversed(r.jobs.all())]
+    assert said == [("svd", "bank"), ("neuron", "mlp-out"), ("svd", "vectors"), ("nmf", "embed")]
 
 
 def test_a_large_model_is_run_only_where_every_matrix_of_it_is_computed(r, begun, running, monkeypatch):

@@ -16,6 +16,7 @@ from app.explorer.asking.tasks import read_wish, target_matrices
 from app.explorer.asking.views import check_view
 from app.explorer.bank import parts_of
 from app.explorer.errors import BadOption, ComputationFailed
+from app.explorer.inventory import places_of
 from app.explorer.library import Library
 from app.explorer.making import decompositions, heads
 from app.explorer.making.finding import bank
@@ -315,6 +316,24 @@ def test_a_run_keeps_of_any_matrix_what_a_visit_computes(store, model, explorer,
     before = files(store)
     last = list(precompute(store, Tables("cpu"), model, task))[-1]
     assert (last.matrices_done, last.matrices_found) == (0, len(asked))
+    assert files(store) == before
+
+
+def test_the_vectors_of_every_matrix_are_those_that_a_visit_has_taken(store, model, explorer):
+    task = Task(("vectors",), ("folded", "raw"))
+    assert estimate_bytes(store, model, task)[1] > 0
+    run(store, model, matrices=task.matrices, processings=task.processings)
+    for processing in task.processings:
+        for place in (place for layer in (0, 1, None) for place in places_of(model.header, layer, processing)):
+            shown = check_view(model, place, Options(weights=processing), "raw")
+            order = orders.order_vectors(explorer.library.model("tiny"), place, shown)
+            (visited,) = orders.fulfil(explorer, order)
+            kept = store.read(order.recipe)
+            assert kept.arrays.keys() == visited.arrays.keys()
+            for name, array in visited.arrays.items():
+                np.testing.assert_allclose(kept.arrays[name], array, atol=1e-5)
+    before = files(store)
+    run(store, model, matrices=task.matrices, processings=task.processings)
     assert files(store) == before
 
 

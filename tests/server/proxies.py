@@ -32,7 +32,6 @@ def deployed(folder: Path, *behind: int, is_behind_a_proxy: bool = False, times:
         "listen 80;": f"listen 127.0.0.1:{port};",
         FIRST: "".join(f"server 127.0.0.1:{each};" for each in behind),
         SECOND: "",
-        "127.0.0.1:8000": f"127.0.0.1:{behind[0]}",
         "/run/nginx.pid": f"{folder}/nginx.pid",
         "/var/cache/nginx": str(folder),
         "/dev/stderr": f"{folder}/error.log",

@@ -163,7 +163,9 @@ def test_an_old_page_is_better_than_none(tmp_path):
         behind.server_close()
         time.sleep(2.1)
         assert get(front, PINNED)[2] == b"1"
-        assert get(front, "/tiny")[0] == 502
+        status, fields, body = get(front, "/tiny")
+        assert (status, fields["retry-after"], fields["cache-control"]) == (503, "10", "no-store")
+        assert b"come back in a few seconds" in body
 
 
 def test_servers_share_the_work_and_one_that_is_gone_is_not_missed(tmp_path):
@@ -180,11 +182,43 @@ def test_servers_share_the_work_and_one_that_is_gone_is_not_missed(tmp_path):
         assert {status for status, _, _ in pool.map(lambda _: get(front, "/tiny"), range(16))} == {200}
 
 
-def test_counters_are_for_this_machine(public, tmp_path):
-    with deployed(tmp_path / "nginx", public.port, is_behind_a_proxy=True) as front:
-        assert get(front, "/-/status")[0] == 200
-        assert get(front, "/-/status", X_Forwarded_For="203.0.113.7")[0] == 403
+def test_counters_are_asked_for_at_the_servers_own_port(public, tmp_path):
+    with deployed(tmp_path / "nginx", public.port) as front:
+        assert get(front, "/-/status")[0] == 403  # whoever is in front of nginx may stand for all the world
+    assert get(public.port, "/-/status")[0] == 200
     assert get(public.port, "/-/status", X_Forwarded_For="203.0.113.7")[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("/tiny/%73earch?q=that", 26),
+        ("/tiny/token/7", 26),
+        ("/-/list?of=tiny/L1", 26),
+        ("/tiny/L1/H2/card.png", 26),
+        ("/tiny/L1/H2?%66ormat=csv", 26),
+        ("/tiny/L1/H2/ov/svd/1/around?fragment=around", 26),
+        ("/tiny/census?format=csv", 5),
+        ("/tiny@0123456789ab/cens%75s?%66ormat=csv", 5),
+        ("/static/nothing.css", 116),
+        ("/static/site.css?v=0123456789ab&n=1", 116),
+    ],
+)
+def test_what_is_work_has_a_stricter_limit_however_it_is_spelt(tmp_path, path, most):
+    with (
+        Echo.running("no-cache") as behind,
+        deployed(tmp_path / "nginx", behind.server_port) as front,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        statuses = [*pool.map(lambda _: get(front, path)[0], range(150))]
+    assert set(statuses) == {200, 429}
+    assert 1 <= statuses.count(200) <= most
+
+
+def test_a_file_has_one_place_in_the_cache_whatever_else_its_link_says(tmp_path):
+    with Echo.running("public, max-age=60") as behind, deployed(tmp_path / "nginx", behind.server_port) as front:
+        answers = [get(front, f"/static/site.css?v=0123456789ab&n={n}")[2] for n in range(5)]
+    assert answers == [b"1"] * 5
 
 
 def settings_of(environment):
@@ -206,16 +240,19 @@ def fill_in(environment):
 def test_compose_runs_public_servers_that_only_nginx_reaches(monkeypatch):
     monkeypatch.delenv("SINGULAR_LENS_PRECOMPUTE", raising=False)  # which tests have
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
-    lens, second, nginx = (compose["services"][name] for name in ("lens", "second", "nginx"))
+    network, lens, second, nginx = (compose["services"][name] for name in ("network", "lens", "second", "nginx"))
     settings = [settings_of(fill_in(each["environment"])) for each in (lens, second)]
     for each in settings:
         assert (each.public, each.host, each.trusted_proxies) == (True, "127.0.0.1", ("127.0.0.1/32",))
         assert f"server 127.0.0.1:{each.port};" in FILE.read_text(encoding="utf-8")
     assert settings[0].models == settings[1].models
     assert [each.precompute_of for each in settings] == ["all", "nothing"]  # once is enough
-    assert nginx["network_mode"] == second["network_mode"] == "service:lens"
+    # What holds the network does nothing else, so that none of the others takes it along when it ends.
+    assert {each["network_mode"] for each in (lens, second, nginx)} == {"service:network"}
+    assert network["command"] == ["sleep", "infinity"]
     assert second["volumes"] == lens["volumes"]
-    assert [port.rpartition(":")[2] for port in lens["ports"]] == ["80"]
+    assert [port.rpartition(":")[2] for port in network["ports"]] == ["80"]
+    assert not any("ports" in each for each in (lens, second, nginx))
     mounts = {mount.split(":")[1]: mount.split(":")[0] for mount in nginx["volumes"]}
     assert (DEPLOY / mounts["/etc/nginx/nginx.conf"]).is_file()
     assert "/var/cache/nginx" in mounts

@@ -10,9 +10,14 @@ from urllib.parse import urldefrag
 import pytest
 
 from app.core.address import parse
+from app.explorer import recipes
+from app.explorer.asking.agenda import public_tasks
 from app.explorer.asking.views import Options
+from app.explorer.making.tables import Tables
 from app.explorer.visits import orders
 from app.explorer.visits.census import visit_census
+from app.jobs.precompute import precompute
+from app.store.artifacts import ArtifactStore
 from app.web.caching import kept
 
 SHARED = "public, max-age=60, stale-while-revalidate=86400"
@@ -110,6 +115,25 @@ def test_pinned_addresses_are_for_shared_caches_and_others_are_not(public, pin, 
         known = public.get(f"{start}/tiny@{pin}{path}", headers={"If-None-Match": answer.headers["ETag"]})
         assert (known.status_code, known.headers["Cache-Control"]) == (304, SHARED)
         assert public.get(f"{start}/tiny{path}").headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("query", "is_shared"),
+    [
+        ("?weights=raw", True),
+        ("?embed=1", True),
+        ("?weights=folded&fragment=place", True),
+        ("?junk=1", False),
+        ("?weights=folded&weights2=x", False),
+        ("?&=", False),
+    ],
+)
+def test_made_up_words_fill_no_shared_cache(public, pin, query, is_shared):
+    for path in (f"/tiny@{pin}/L1/H2", f"/api/v1/tiny@{pin}/L1/H2"):
+        answer = public.get(path + query)
+        assert answer.status_code in {200, 404, 422}
+        if answer.status_code == 200:
+            assert answer.headers["cache-control"].startswith("public" if is_shared else "no-cache"), path
 
 
 def test_errors_and_redirects_are_for_nobody_else(public, pin):
@@ -216,6 +240,46 @@ def test_pages_do_not_offer_what_only_a_visit_computes(public, serve, filled):
     assert offered == set(only_visits)
     for path in THERE:
         text = public.get(path).text
-        assert [word for word in only_visits if word in text and word != "/compare"] == [], path
+        assert [word for word in only_visits if word in text] == [], path
         assert not re.search(r'href="[^"]*/(ov|mlp-in|embed)/(compare|neuron)"', text)
         assert not re.search(r'aria-label="Weights">.*weights=raw.*?</nav>', text)
+
+
+def test_what_pages_lead_to_is_there_once_the_operator_has_it_computed(serve, filled, tmp_path):
+    folder = shutil.copytree(filled, tmp_path / "data")
+    public = serve(folder, "tiny", public=True, prompts=None)
+    r = public.app.state.resources
+    r.queue._start = refuse_to_start
+    model = r.library.model("tiny")
+    links = ("/-/compare?a=tiny/L1/H2/ov&b=tiny/L1/H2/ov", "/tiny/L1/H2/ov?format=npz", "/tiny/L1/mlp-in/neuron/3")
+    assert [public.get(link).status_code for link in links] == [404] * 3
+    store = ArtifactStore(folder / "artifacts", 10**9, "operator")
+    for task in public_tasks(model, "folded"):
+        deque(precompute(store, Tables("cpu"), model, task), maxlen=0)
+    assert [public.get(link).status_code for link in links] == [200] * 3
+    assert 'action="/-/compare"' in public.get("/tiny/L1/H2?page=1").text
+    assert "format=npz" in public.get("/tiny/L1/H2/ov/svd/3?page=1").text
+
+
+def test_a_public_page_speaks_of_no_jobs_and_no_prompts(public):
+    for path in (*THERE, "/", "/-/glossary"):
+        assert "/-/jobs" not in public.get(path).text, path
+    assert "--allow-jobs" not in public.get("/-/jobs").text
+    for path in ("/tiny/prompt", "/api/v1/tiny/p/0123456789ab"):
+        assert "--prompts" not in public.get(path).text, path
+    said = public.get("/llms.txt").text
+    assert "/prompt" not in said
+    assert "202" not in said
+
+
+def test_the_switch_of_weights_leads_only_to_pages_that_are_there(serve, filled, tmp_path):
+    """A map alone is what a few visits leave behind, before a server is for the public."""
+    folder = shutil.copytree(filled, tmp_path / "data")
+    usual = serve(folder, "tiny")
+    assert usual.get("/tiny?weights=raw").status_code == 200
+    r = usual.app.state.resources
+    model = r.library.model("tiny")
+    assert r.store.exists(recipes.scores(model, "raw"))
+    r.store.remove(recipes.layer(model, 0, "raw"))
+    text = serve(folder, "tiny", public=True, prompts=None).get("/tiny/L1/H2").text
+    assert "weights=raw" not in text

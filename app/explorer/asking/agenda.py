@@ -10,9 +10,9 @@ from app.core.address import BasisName
 from app.core.basis import BASES
 from app.explorer import bank, recipes
 from app.explorer.asking.streams import check_streams, list_recipes, spell_map
-from app.explorer.asking.tasks import read_wish, target_matrices
+from app.explorer.asking.tasks import list_vectors, read_wish, target_matrices
 from app.explorer.asking.using import fill_in_statistics
-from app.explorer.layout import UNLIKELY_WORD, USE_WORD
+from app.explorer.layout import UNLIKELY_WORD, USE_WORD, VECTORS_WORD
 from app.explorer.library import OpenModel
 from app.explorer.view import Processing
 from app.store.artifacts import ArtifactStore, Recipe
@@ -20,6 +20,9 @@ from app.store.jobs import Task
 
 FIRST_BASES: tuple[BasisName, ...] = ("pca", "frequency", "nmf", "dictionary", "ica")
 """Bases of the embedding, the quick ones before those that take minutes."""
+
+MOST_VECTORS_IN_ALL = 2 * 2**30
+"""Bytes of all vectors of a model that are computed though nobody has asked for them yet."""
 
 
 def list_tasks(model: OpenModel, default: Processing) -> list[Task]:
@@ -58,6 +61,18 @@ def axes_task(model: OpenModel, default: Processing) -> list[Task]:
     return [read_wish(model, default, matrices="ov", basis="used").task] if use_task(model, default) else []
 
 
+def public_tasks(model: OpenModel, default: Processing) -> list[Task]:
+    """Return the tasks of what pages lead to that takes a moment where visits compute: neurons, and every matrix's vectors.
+
+    Vectors are left where those of all matrices take more than MOST_VECTORS_IN_ALL bytes.
+    """
+    kinds = ",".join(model.header.layer_kinds)
+    neurons = [read_wish(model, default, matrices=kinds, basis="neuron").task] if kinds else []
+    of_vectors = read_wish(model, default, matrices=VECTORS_WORD).task
+    size = sum(size for processing in of_vectors.processings for _, size in list_vectors(model, processing))
+    return [*neurons, of_vectors] if size <= MOST_VECTORS_IN_ALL else neurons
+
+
 def is_done(store: ArtifactStore, model: OpenModel, task: Task) -> bool:
     """Return whether nothing of the task is left to be computed."""
     return all(map(store.exists, _task_recipes(store, model, task)))
@@ -82,6 +97,8 @@ def _task_recipes(store: ArtifactStore, model: OpenModel, task: Task) -> Iterato
                 yield recipes.census_part(model, layer, processing)
         if bank.BANK_WORD in task.matrices:
             yield from bank.parts_of(model, processing)
+        if VECTORS_WORD in task.matrices:
+            yield from (recipe for recipe, _ in list_vectors(model, processing))
         if USE_WORD in task.matrices:
             yield from recipes.use_wholes(model, processing)
         for word in task.matrices:

@@ -9,15 +9,16 @@ from typing import TypeVar
 
 from app.core.address import CIRCUITS, LAYER_KINDS, Address, AddressError, BasisName, parse
 from app.core.basis import BASES, STATISTICS
-from app.explorer import bank
+from app.explorer import bank, recipes
 from app.explorer.asking.places import check_place
 from app.explorer.asking.streams import check_streams, is_of_streams, parse_map
 from app.explorer.asking.views import choose_parameters
 from app.explorer.errors import BadOption
-from app.explorer.inventory import is_double
-from app.explorer.layout import USE_WORD
+from app.explorer.inventory import MOST_VECTORS, bound_vectors, is_double, places_of
+from app.explorer.layout import USE_WORD, VECTORS_WORD
 from app.explorer.library import OpenModel
 from app.explorer.view import PROCESSINGS, Processing, View
+from app.store.artifacts import Recipe
 from app.store.jobs import Task
 
 MOST_WORDS = 16
@@ -79,13 +80,25 @@ def target_matrices(
     """Return the matrices that the words of a task mean, in that basis; a matrix that shares another's page counts
     once.
 
-    The bank is no matrix, nor are statistics of use and what is computed of streams: `app.explorer.bank` lists its parts.
+    The bank is no matrix, nor are vectors, statistics of use and what is computed of streams: `app.explorer.bank` lists its
+    parts.
     """
     places = [place.in_basis(basis) for word in matrices for place in _parse_matrices(model, word)]
     if processing is None:
         return places
     ones = [replace(place, kind="embed") if is_double(model.header, place, processing) else place for place in places]
     return list(dict.fromkeys(ones))
+
+
+def list_vectors(model: OpenModel, processing: Processing) -> list[tuple[Recipe, int]]:
+    """List the singular vectors of every matrix that are not too large to be held, with a bound of their bytes."""
+    layers = (*range(model.header.n_layers), None)
+    bounded = [
+        (place.in_basis("svd"), bound_vectors(model.header, place))
+        for layer in layers
+        for place in places_of(model.header, layer, processing)
+    ]
+    return [(recipes.vectors(model, place, processing, {}), size) for place, size in bounded if size <= MOST_VECTORS]
 
 
 def command_words(task: Task) -> list[str]:
@@ -121,15 +134,16 @@ def _matrix_words(model: OpenModel, basis: BasisName, said: str | None) -> tuple
         except AddressError:
             raise BadOption(
                 f"{word[:40]!r} is no matrix of {model.header.slug}: matrices are {', '.join(has)}, or single ones "
-                "such as L0/H0/ov; bank is what is searched, use what directions do on text, linear-0-1 the map between two "
-                "streams of it, unlikely what they hold of unlikely tokens."
+                "such as L0/H0/ov; bank is what is searched, vectors what files and comparisons are made of, use what "
+                "directions do on text, linear-0-1 the map between two streams of it, unlikely what they hold of unlikely "
+                "tokens."
             ) from None
     return words
 
 
 def _is_of_whole(word: str) -> bool:
     """Return whether a word names something of the whole model that is no matrix."""
-    return word in {bank.BANK_WORD, USE_WORD} or is_of_streams(word)
+    return word in {bank.BANK_WORD, USE_WORD, VECTORS_WORD} or is_of_streams(word)
 
 
 def _parse_matrices(model: OpenModel, word: str) -> list[Address]:

@@ -37,10 +37,25 @@ def list_matrices(r: Resources, model: OpenModel, processing: Processing, above:
 
 
 def list_weights(r: Resources, header: Model) -> tuple[Processing, ...]:
-    """List the weight processings that a visit may see: all that are sound, or those whose map was computed beforehand."""
+    """List the weight processings that a visit may see: all that are sound, or those that were computed beforehand.
+
+    A job computes the last layers first, so that with the first one and the map all are there.
+    """
     if r.computes_for_visits or (opened := find_model(r, header.slug)) is None:
         return header.processings
-    return tuple(each for each in header.processings if r.store.exists(recipes.scores(opened, each)))
+    return tuple(
+        each
+        for each in header.processings
+        if r.store.exists(recipes.scores(opened, each)) and r.store.exists(recipes.layer(opened, 0, each))
+    )
+
+
+def has_vectors(r: Resources, header: Model, address: Address, processing: Processing) -> bool:
+    """Return whether a visit may have the singular vectors of a matrix, of a head those of OV: any, or what is stored."""
+    if r.computes_for_visits or (opened := find_model(r, header.slug)) is None:
+        return True
+    matrix = (address.at("ov") if address.kind is None else address.matrix).in_basis("svd")
+    return r.store.exists(recipes.vectors(opened, matrix, processing, {}))
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from app.core.address import Address
 from app.core.basis import BASES
 from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.header import Model
-from app.explorer.inventory import SIDES
+from app.explorer.inventory import MOST_VECTORS, SIDES, bound_vectors
 from app.explorer.pages.directions import Vectors
 from app.explorer.pages.matrices import FitPage
 from app.explorer.reading.directions import indices_of, row_of
@@ -21,8 +20,6 @@ from app.explorer.visits import fits
 from app.explorer.visits.orders import fulfil, order_matrix, order_vectors
 
 MIB = 2**20
-MOST_BYTES = 2**26
-"""Most bytes of one matrix's vectors that a server computes and holds for a visitor."""
 
 
 def visit_vectors(r: Resources, address: Address, options: Options) -> Vectors | FitPage:
@@ -36,9 +33,9 @@ def visit_vectors(r: Resources, address: Address, options: Options) -> Vectors |
     if absent := fits.missing_fit_page(r, opened, address, shown):
         return absent
     is_fitted = BASES[shown.basis].is_fitted
-    if not is_fitted and (size := bound_bytes(opened.header, address)) > MOST_BYTES:
+    if not is_fitted and (size := bound_vectors(opened.header, address)) > MOST_VECTORS:
         raise BadOption(
-            f"The vectors of {address.matrix.label} may take {size // MIB} MiB; {MOST_BYTES // MIB} MiB are sent at most. "
+            f"The vectors of {address.matrix.label} may take {size // MIB} MiB; {MOST_VECTORS // MIB} MiB are sent at most. "
             "The script under Reproduce in Python takes them from the weights."
         )
     if is_fitted:
@@ -63,15 +60,6 @@ def visit_vectors(r: Resources, address: Address, options: Options) -> Vectors |
         names=SIDES[address.kind],
         sides={name: array[rows] for name, array in arrays.items()},
     )
-
-
-def bound_bytes(model: Model, address: Address) -> int:
-    """Bound the bytes of a matrix's vectors, before anything is computed."""
-    sides = model.d_model + (model.d_model if address.circuit else model.d_mlp if address.layer is not None else 0)
-    rank = model.d_head if address.circuit else model.d_model
-    if address.basis == "neuron":
-        rank = max(model.d_mlp if address.layer is not None and not address.circuit else 0, model.d_model)
-    return 4 * rank * sides
 
 
 def _check_plain(shown: View) -> None:

@@ -4,7 +4,7 @@ Nothing else in target, query or htmx's headers changes an answer. Made once for
 Knows routes by the parameters that they take, and no answer.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -84,6 +84,19 @@ class PageTargets:
         is_file = "format" in options
         has_parts = not is_file and not path.startswith(f"{API}/")
         return PageTarget(path, fingerprint, tuple(sorted(options.items())), has_parts, is_made_at_once=not is_file)
+
+
+def says_only_options(routes: Iterable[BaseRoute], path: str, query: bytes) -> bool:
+    """Return whether a query says nothing but options of the page at that path: what else is said makes no other answer."""
+    names = {name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)}
+    if not names:
+        return True
+    route = find_route(routes, path)
+    if not isinstance(route, PatientRoute):
+        return False
+    forms = [form for field in route.dependant.query_params if (form := _form_of(field)) is not None]
+    known = {field.alias or name for form in forms for name, field in form.model_fields.items()}
+    return names <= known | {EMBED}
 
 
 def _is_decided_by_query(route: PatientRoute) -> bool:

@@ -2,7 +2,8 @@
 
 Some of them ignore `Vary`. So where the public is served, htmx's headers decide nothing: a part of a page has an address
 of its own, `?fragment=place`, which static/site.js asks for, and everything behind this sees the headers as usual. A
-pinned address is of the very weights that it names, so its answers may be kept for a while. Knows no page.
+pinned address is of the very weights that it names, so its answers may be kept for a while, unless its query says what
+means nothing there: made-up words would fill the caches. Knows no page.
 """
 
 import re
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.web.caching.asked import says_only_options
 from app.web.http.targets import take_off_root
 
 FRAGMENT = re.compile(rb"(?:^|&)fragment=([A-Za-z0-9-]{1,40})$")
@@ -34,7 +36,9 @@ class SharedCaches:
             await self.app(scope, receive, send)
             return
         found = FRAGMENT.search(scope["query_string"])
-        is_pinned = PINNED.fullmatch(take_off_root(scope["path"], self._root)) is not None
+        path = take_off_root(scope["path"], self._root)
+        query = scope["query_string"][: found.start()] if found else scope["query_string"]
+        is_pinned = PINNED.fullmatch(path) is not None and says_only_options(scope["app"].routes, path, query)
 
         async def send_shared(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -13,7 +13,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.explorer.pages.using.scripts import ChangeScript
-from app.explorer.reading.coverage import list_weights
+from app.explorer.reading.coverage import has_vectors, list_weights
 from app.web.http.embedding import is_embedded
 from app.web.http.negotiation import coding_of, is_known
 from app.web.http.security import allow_frames
@@ -112,7 +112,7 @@ def render(request: Request, template: str, **context: object) -> str:
     site = site_of(request)
     framed = bool(context.setdefault("framed", False))
     allowed = site.settings.allow_jobs and not framed
-    shown = allowed or not resources_of(request).jobs.is_empty()
+    shown = allowed or not (site.settings.public or resources_of(request).jobs.is_empty())
     filled = site.templates.get_template(template)
     prompts = site.settings.prompts_for != "off" and not framed
     html = filled.render(
@@ -123,6 +123,7 @@ def render(request: Request, template: str, **context: object) -> str:
         prompts_allowed=prompts,
         is_public=site.settings.public,
         weights_here=partial(list_weights, resources_of(request)),
+        vectors_here=partial(has_vectors, resources_of(request)),
     )
     html = unhook_links(html) if framed else html
     return mark_queries(html) if site.settings.public else html

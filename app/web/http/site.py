@@ -23,6 +23,8 @@ from app.web.urls import Urls
 from app.web.view.assets import Asset, load_assets
 from app.web.view.templating import make_environment
 
+FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip")
+"""Fields by which proxies say for whom they ask."""
 LOCAL_IPV6 = "::/64"
 """The network of ::1, as the key of a visitor."""
 
@@ -88,38 +90,51 @@ def require_prompter(request: Request) -> None:
     followed = request.headers.get("sec-fetch-mode") == "navigate" and not in_a_frame
     if is_foreign or (fetched and not followed):
         raise PromptsRefused("Only pages of this server, and programs, may ask this: the request is from another site.")
-    if site_of(request).settings.prompts_for == "local" and not is_local(VISITOR.get()):
+    if site_of(request).settings.prompts_for == "local" and not _is_on_this_machine(request):
         raise PromptsRefused(
             "Prompts are for visitors on this server's own machine. Whoever runs it can allow them to all with --prompts "
-            "public."
+            f"public.{_name_proxy(request)}"
         )
 
 
 def require_continuer(request: Request) -> None:
     """Raise PromptsRefused unless this visitor may have prompts continued, where some may."""
     require_prompter(request)
-    if site_of(request).settings.generation_for == "local" and not is_local(VISITOR.get()):
+    if site_of(request).settings.generation_for == "local" and not _is_on_this_machine(request):
         raise PromptsRefused(
             "Prompts are continued for visitors on this server's own machine. Whoever runs it can allow that to all with "
-            "--generation public."
+            f"--generation public.{_name_proxy(request)}"
         )
 
 
 def require_operator(request: Request) -> None:
-    """Raise HTTPException unless this visitor may read the server's counters.
-
-    A proxy on this machine that the operator did not name speaks for anybody: who comes through it is not local.
-    """
+    """Raise HTTPException unless this visitor may read the server's counters."""
     settings = site_of(request).settings
     if settings.status == "off":
         raise HTTPException(404)
-    is_unknown = "x-forwarded-for" in request.headers and not settings.trusted_proxies
-    if settings.status == "local" and (is_unknown or not is_local(VISITOR.get())):
+    if settings.status == "local" and not _is_on_this_machine(request):
         raise HTTPException(
             403,
             "The counters of this server are for its own machine. Whoever runs it can show them to all with "
-            "SINGULAR_LENS_STATUS=public.",
+            f"SINGULAR_LENS_STATUS=public.{_name_proxy(request)}",
         )
+
+
+def _is_on_this_machine(request: Request) -> bool:
+    """Return whether the visitor is on the server's own machine; who comes through a proxy that nobody named is not."""
+    return not _has_unnamed_proxy(request) and is_local(VISITOR.get())
+
+
+def _has_unnamed_proxy(request: Request) -> bool:
+    """Return whether a proxy that the operator did not name passed the request on: it speaks for anybody."""
+    is_forwarded = any(name in request.headers for name in FORWARDED)
+    return is_forwarded and not site_of(request).settings.trusted_proxies
+
+
+def _name_proxy(request: Request) -> str:
+    if not _has_unnamed_proxy(request):
+        return ""
+    return " You come through a proxy, which SINGULAR_LENS_TRUSTED_PROXIES does not name."
 
 
 def _own_origins(request: Request) -> set[str]:

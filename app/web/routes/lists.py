@@ -18,6 +18,7 @@ router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 
 
 @router.get(f"/-/{LIST}")
+@answer_in_long_thread
 def show_list(request: Request, query: Annotated[ListQuery, Query()]) -> Response:
     """Show the places that the link names, in its order."""
     return page_answer(request, visit_list(resources_of(request), query.title, query.of))

@@ -17,6 +17,7 @@ CACHED_FOREVER = "public, max-age=31536000, immutable"
 """Cache-Control of files that are named after their content; an upgrade or a setting may change every other answer."""
 PREVIEWERS = ("Twitterbot", "facebookexternalhit", "LinkedInBot", "Slackbot", "Discordbot", "TelegramBot", "WhatsApp")
 """Programs that fetch a link because somebody pasted it, and its card: they follow no other."""
+REVALIDATED = {"Cache-Control": "no-cache"}
 PRIVATE = frozenset({"models", "host", "port", "data", "allowed_hosts", "trusted_proxies"})
 """Settings that tell of the machine: visitors see that they exist, not their values."""
 
@@ -76,7 +77,7 @@ async def redirect_favicon(request: Request) -> Response:
     """Redirect to the icon, for browsers that ask for it without a link."""
     site = site_of(request)
     url = f"{site.settings.root_path}/static/favicon.svg?v={site.assets['favicon.svg'].version}"
-    return RedirectResponse(url, 308)
+    return RedirectResponse(url, 308, REVALIDATED)
 
 
 @router.get("/robots.txt")
@@ -86,6 +87,8 @@ async def serve_robots(request: Request) -> Response:
     closed = [
         f"{root}/api/",
         f"{root}/*/L",
+        f"{root}/*/svd/",
+        f"{root}/*/around",
         f"{root}/*/notable",
         f"{root}/*/census",
         f"{root}/*/blind",
@@ -103,20 +106,24 @@ async def serve_robots(request: Request) -> Response:
         f"{root}/*/x",
         f"{root}/*/sara",
         f"{root}/-/jobs",
+        f"{root}/-/pair",
+        f"{root}/-/list",
+        f"{root}/-/search",
         f"{root}/-/status",
         f"{root}/*?",
     ]
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed), ""]
     lines += [*(f"User-agent: {name}" for name in PREVIEWERS), "Disallow:"]
-    return PlainTextResponse("\n".join(lines) + "\n")
+    return PlainTextResponse("\n".join(lines) + "\n", headers=REVALIDATED)
 
 
 @router.get("/llms.txt")
 def serve_overview(request: Request) -> Response:
     """Say what there is, how addresses are read and what costs something, as text for programs (llmstxt.org)."""
     slugs = resources_of(request).slugs
-    said = {"origin": urls_of(request).origin, "slugs": slugs, "example": slugs[0]}
-    return PlainTextResponse(site_of(request).scripts.get_template("llms.txt").render(said))
+    is_public = site_of(request).settings.public
+    said = {"origin": urls_of(request).origin, "slugs": slugs, "example": slugs[0], "is_public": is_public}
+    return PlainTextResponse(site_of(request).scripts.get_template("llms.txt").render(said), headers=REVALIDATED)
 
 
 def _list_settings(chosen: Settings) -> list[Setting]:

@@ -5,8 +5,17 @@ import pytest
 from app.core.basis import BASES
 from app.explorer import recipes
 from app.explorer.asking import agenda as module
-from app.explorer.asking.agenda import axes_task, fills_gallery, is_done, list_tasks, streams_task, use_task
+from app.explorer.asking.agenda import (
+    axes_task,
+    fills_gallery,
+    is_done,
+    list_tasks,
+    public_tasks,
+    streams_task,
+    use_task,
+)
 from app.explorer.asking.streams import list_recipes
+from app.explorer.inventory import places_of
 from app.explorer.library import Library
 from app.explorer.making.tables import Tables
 from app.jobs.precompute import precompute
@@ -74,6 +83,21 @@ def test_axes_are_left_to_do_until_those_of_every_head_are_there(store, model):
     for recipe in wanted:
         store.write(recipe, {}, {})
     assert is_done(store, model, task)
+
+
+def test_a_public_server_has_what_pages_lead_to_as_well(store, model, monkeypatch):
+    neurons, vectors = public_tasks(model, "folded")
+    assert (neurons.basis, set(neurons.matrices)) == ("neuron", set(model.header.layer_kinds))
+    assert vectors.matrices == ("vectors",)
+    wanted = [*module._task_recipes(store, model, vectors)]
+    matrices = [place for layer in (0, 1, None) for place in places_of(model.header, layer, "folded")]
+    assert {recipe.subject for recipe in wanted} == {f"{place.path}/vectors" for place in matrices}
+    assert not is_done(store, model, vectors)
+    for recipe in wanted:
+        store.write(recipe, {}, {})
+    assert is_done(store, model, vectors)
+    monkeypatch.setattr(module, "MOST_VECTORS_IN_ALL", 1)
+    assert public_tasks(model, "folded") == [neurons]
 
 
 def test_an_encoder_has_an_agenda_of_its_own(member):

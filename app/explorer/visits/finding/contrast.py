@@ -13,7 +13,7 @@ from app.explorer.asking.jump import jump
 from app.explorer.asking.places import noun_of, split_weights
 from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.inventory import is_double
+from app.explorer.inventory import MOST_VECTORS, bound_vectors, is_double
 from app.explorer.library import OpenModel
 from app.explorer.pages.contrast import ContrastPage, Gulf, Match
 from app.explorer.pages.matrices import FitPage
@@ -22,7 +22,7 @@ from app.explorer.reading.finding.contrast import Half
 from app.explorer.resources import Resources
 from app.explorer.view import Processing
 from app.explorer.visits import fits, orders
-from app.explorer.visits.vectors import MIB, MOST_BYTES, bound_bytes, visit_vectors
+from app.explorer.visits.vectors import MIB, visit_vectors
 
 _known_same_tokens: WeakKeyDictionary[OpenModel, WeakKeyDictionary[OpenModel, bool]] = WeakKeyDictionary()
 """Cache of whether two open models have the same tokens."""
@@ -107,10 +107,10 @@ def _get_halves(
             raise BadOption(
                 f"As stored, the unembedding of {address.model} is its embedding: name {address.model}/embed~raw."
             )
-        if (size := bound_bytes(model.header, address)) > MOST_BYTES:
+        if (size := bound_vectors(model.header, address)) > MOST_VECTORS:
             raise BadOption(
                 f"{address.matrix.label} of {address.model} is too large to be compared here: its vectors may take "
-                f"{size // MIB} MiB, and {MOST_BYTES // MIB} MiB are held at most."
+                f"{size // MIB} MiB, and {MOST_VECTORS // MIB} MiB are held at most."
             )
         asked.append((model, address, options))
         _check_tokens(asked[0][0], model)

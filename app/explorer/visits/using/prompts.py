@@ -373,6 +373,10 @@ def _spell(model: OpenModel, token: TokenEntry | None) -> str:
 
 def require_prompts(r: Resources) -> Prompts:
     """Return what runs prompts; PromptsRefused where nothing does."""
+    if r.prompts is None and not r.computes_for_visits:
+        raise PromptsRefused(
+            "This server is for the public: it shows what was computed beforehand, and runs no prompts."
+        )
     if r.prompts is None:
         raise PromptsRefused(
             "This server runs no prompts. Whoever runs it can allow them: singular-lens serve --prompts local for visitors "
