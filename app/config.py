@@ -105,7 +105,8 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[NetworkName, ...], NoDecode] = Field(
         (),
         description="Addresses and networks of proxies whose X-Forwarded-For says who asks, separated by commas; without "
-        "them, all who come through a proxy share one visitor's places in the line of computations.",
+        "them, all who come through a proxy share one visitor's places in the line of computations, and count as no visitors "
+        "on this machine.",
     )
     quota_gib: float = Field(
         20.0,

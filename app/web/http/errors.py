@@ -103,6 +103,22 @@ METHODS = ("GET", "POST")
 """Methods that routes take; every path takes GET, and HEAD with it."""
 
 
+MEANT = {
+    "missing": "must be given",
+    "int_parsing": "is a whole number",
+    "int_parsing_size": "is a number of fewer digits",
+    "float_parsing": "is a number",
+    "finite_number": "is a finite number",
+    "bool_parsing": "is 1 or 0",
+    "literal_error": "is {expected}",
+    "less_than_equal": "is at most {le}",
+    "less_than": "is below {lt}",
+    "greater_than_equal": "is at least {ge}",
+    "greater_than": "is above {gt}",
+    "string_too_long": "has at most {max_length} characters",
+    "string_too_short": "has at least {min_length} characters",
+}
+"""What a value must be, by the kind of error that pydantic has with it."""
 PRIVATE_VALUES = {"text", "ids"}
 """Values of a query that hold a prompt."""
 PROMPT_PATH = re.compile(rf"(?P<model>/.*)/{PROMPTS}/[0-9a-f]{{16}}")
@@ -351,13 +367,20 @@ def _join_errors(errors: Sequence[Any]) -> str:
 
     What a visitor wrote for a model to read is not repeated: messages may be logged.
 
-    Example: "page: Input should be less than or equal to 10000 (got '99999')"
+    Example: "page is at most 10000 (got '99999')"
     """
     return "; ".join(
-        f"{error['loc'][-1]}: {error['msg'].removeprefix('Value error, ')}"
-        + ("" if error["loc"][-1] in PRIVATE_VALUES else f" (got {_shorten(error['input'])})")
+        _say_error(error) + ("" if error["loc"][-1] in PRIVATE_VALUES else f" (got {_shorten(error['input'])})")
         for error in errors
     )
+
+
+def _say_error(error: Any) -> str:
+    """Say what one value must be, in the project's words where the library's would be about its own types."""
+    name, said = error["loc"][-1], MEANT.get(error["type"])
+    if said is None:
+        return f"{name}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{name} {said.format(**error.get('ctx', {}))}"
 
 
 def _shorten(value: object) -> str:

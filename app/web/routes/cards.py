@@ -33,7 +33,6 @@ OWN = Card(
     subtitle="Attention heads, MLPs and embeddings, taken apart and read out as tokens",
 )
 VISITS: dict[Depth, Any] = {
-    "model": browse.visit_model,
     "layer": browse.visit_layer,
     "head": browse.visit_head,
     "matrix": browse.visit_matrix,
@@ -117,6 +116,8 @@ def show_card(request: Request, address: str, query: Annotated[PageQuery, Query(
         title=where.label if where.depth != "model" else model.header.name,
         subtitle="singular directions",
     )
+    if where.depth == "model":
+        return _answer(request, lambda: browse.visit_model(r, where, query.options(), query.score, query.ranked), plain)
     return _answer(request, lambda: VISITS[where.depth](r, where, query.options()), plain)
 
 

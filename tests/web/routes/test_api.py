@@ -112,7 +112,7 @@ def test_a_distance_is_said_where_it_means_something(relatives):
     ("place", "status", "said"),
     [
         ("llama/L1/H2/qk?distance=64", 422, "distance goes from 0 to 63 here"),
-        ("llama/L1/H2/qk?distance=1025", 422, "less than or equal to 1024"),
+        ("llama/L1/H2/qk?distance=1025", 422, "distance is at most 1024"),
         ("llama/L1/H2/ov/svd/0?distance=1", 422, "belongs to QK"),
         ("bert/L1/H2/qk?distance=1", 422, "no rotary positions"),
         ("bert/L1?weights=folded", 422, "bert has weights=raw only"),

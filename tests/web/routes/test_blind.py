@@ -91,10 +91,10 @@ def test_other_weights_and_other_rays_begin_anew(client, tags):
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("seed=-1", "greater than or equal to 0"),
-        ("seed=1000000", "less than or equal to 999999"),
-        ("seed=x", "integer"),
-        ("seed=1e3", "integer"),
+        ("seed=-1", "seed is at least 0"),
+        ("seed=1000000", "seed is at most 999999"),
+        ("seed=x", "seed is a whole number"),
+        ("seed=1e3", "seed is a whole number"),
         ("answers=lrx", "up to 10 letters, each l or r"),
         ("answers=lllllllllll", "up to 10 letters, each l or r"),
         ("answers=l%0A", "up to 10 letters, each l or r"),

@@ -24,6 +24,7 @@ PLACES = (
 )
 WITH_CARDS = (
     *PLACES,
+    "/tiny?score=qk-top",
     "/tiny/L1/H2/ov?weights=raw",
     "/tiny/census",
     "/tiny/token/70",
