@@ -75,6 +75,10 @@ def test_a_page_that_is_not_there_names_what_is(public):
 def test_nobody_starts_jobs_imports_or_prompts(public):
     origin = {"Origin": "http://testserver"}
     assert public.post("/-/jobs?model=tiny", headers=origin).status_code == 403
+    refused = public.post("/-/jobs", headers=origin)
+    assert refused.status_code == 403
+    assert "for the public" in refused.text
+    assert public.post("/-/jobs/0123456789ab/cancel", headers=origin).status_code == 403
     assert public.post("/-/jobs?model=tiny&kind=import", headers=origin).status_code == 403
     assert public.get("/tiny/prompt").status_code >= 400
     assert public.post("/tiny/prompt", headers=origin, data={"text": "that"}).status_code >= 400

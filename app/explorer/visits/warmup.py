@@ -35,9 +35,12 @@ def warm_up(r: Resources) -> bool:
 
 
 def search_once(r: Resources) -> None:
-    """Search the first available model once, since the first search takes seconds to read and prove its bank."""
-    slug = next((slug for slug in r.slugs if find_model(r, slug)), None)
-    if slug is not None:
+    """Search the first available model once, since the first search takes seconds to read and prove its bank.
+
+    Where visits have nothing computed, each model: many come at once there, and to any of them.
+    """
+    slugs = [slug for slug in r.slugs if find_model(r, slug)]
+    for slug in slugs[:1] if r.computes_for_visits else slugs:
         with suppress(ExplorerError):  # a missing or damaged bank is reported to whoever searches
             search(r, Address(slug), Options(), Inquiry(SUGGESTED[0]))
 

@@ -5,7 +5,7 @@ Those are POSTs without a body; the gate lets through only what a page of this s
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
@@ -24,6 +24,22 @@ from app.web.view.templating import PAGE_TEMPLATES
 router = APIRouter(include_in_schema=False, prefix="/-/jobs", route_class=PatientRoute)
 
 
+def _require_runner(request: Request) -> Runner:
+    """Refuse visitors where they may start nothing, before what they ask for is read."""
+    runner = runner_of(request)
+    if runner is None:
+        raise HTTPException(
+            403,
+            "Visitors start and cancel nothing on this server. "
+            + (
+                "It is for the public, and shows what was computed beforehand."
+                if site_of(request).settings.public
+                else "Whoever runs it can allow it with --allow-jobs, or precompute in a terminal."
+            ),
+        )
+    return runner
+
+
 @router.get("")
 def show_jobs(request: Request, query: Annotated[JobsQuery, Query()]) -> Response:
     """Show the jobs of this server's models, or of one of them."""
@@ -32,9 +48,10 @@ def show_jobs(request: Request, query: Annotated[JobsQuery, Query()]) -> Respons
 
 
 @router.post("")
-def start_job(request: Request, query: Annotated[WishQuery, Query()]) -> Response:
+def start_job(
+    request: Request, runner: Annotated[Runner, Depends(_require_runner)], query: Annotated[WishQuery, Query()]
+) -> Response:
     """Start a job, or find the one that computes the same already, and redirect to its page."""
-    runner = _require_runner(request)
     r = resources_of(request)
     if query.kind == "import":
         return RedirectResponse(urls_of(request).job(start_import(r, runner, query.model).id), 303, NO_STORE)
@@ -73,24 +90,12 @@ async def stream_job(request: Request, id_: str) -> Response:
     return NewsStream(streams, look)
 
 
-@router.post("/{id_}/cancel")
+@router.post("/{id_}/cancel", dependencies=[Depends(_require_runner)])
 def cancel_job(request: Request, id_: str) -> Response:
     """Ask a job to end; one that has ended stays as it is."""
-    _require_runner(request)
     jobs.cancel_job(resources_of(request), id_)
     return RedirectResponse(urls_of(request).job(id_), 303, NO_STORE)
 
 
 def _are_jobs_allowed(request: Request) -> bool:
     return site_of(request).settings.allow_jobs
-
-
-def _require_runner(request: Request) -> Runner:
-    runner = runner_of(request)
-    if runner is None:
-        raise HTTPException(
-            403,
-            "Visitors start and cancel nothing on this server. Whoever runs it can allow it with --allow-jobs, or "
-            "precompute in a terminal.",
-        )
-    return runner

@@ -1,5 +1,6 @@
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +9,7 @@ from app.explorer.making import maker
 from app.explorer.making.maker import SIDES
 from app.explorer.running.errand import Preparation
 from app.explorer.running.imports import Import
+from app.explorer.visits import warmup as module
 from app.explorer.visits.warmup import search_once, warm_up
 from app.models.token_filter import EVERY
 from tests.explorer.banks import build_bank
@@ -92,6 +94,15 @@ def test_what_the_first_search_needs_is_read_before_anyone_asks(open_explorer, f
     search_once(r)
     for name in ("bank", "words-read", "words-write"):
         assert r.banks.get((name, model.fingerprint, "folded")) is not None, name
+
+
+@pytest.mark.parametrize(("computes", "n_asked"), [(True, 1), (False, 2)])
+def test_the_public_finds_the_bank_of_each_model_read(monkeypatch, computes, n_asked):
+    asked = []
+    monkeypatch.setattr(module, "find_model", lambda r, slug: slug != "absent")
+    monkeypatch.setattr(module, "search", lambda r, address, options, inquiry: asked.append(address.model))
+    search_once(SimpleNamespace(slugs=("absent", "one", "other"), computes_for_visits=computes))
+    assert asked == ["one", "other"][:n_asked]
 
 
 def test_no_search_is_made_of_a_model_that_is_not_here(open_explorer, tmp_path):
