@@ -89,14 +89,7 @@ def plain_chips(entries: Sequence[TokenEntry]) -> list[Chip]:
 
     Example: [Entry(511, " their", "·their", "text")] -> [Chip("·their", "id 511", "")]
     """
-    return [
-        Chip(
-            shown,
-            f"{_spell_visible(text)} · id {id_}" if shown.endswith("…") else f"id {id_}",
-            "" if kind == "text" else kind,
-        )
-        for id_, text, shown, kind in entries
-    ]
+    return [_plain_chip(*entry) for entry in entries]
 
 
 def entry_row(entries: Sequence[TokenEntry], links: TokenLinks, asked: Collection[int] = ()) -> Markup:
@@ -104,18 +97,12 @@ def entry_row(entries: Sequence[TokenEntry], links: TokenLinks, asked: Collectio
 
     Example: [Entry(511, " their", "·their", "text")] -> <bdi title="id 511"><a href="/gpt2/token/511" tabindex="-1">·their</a></bdi>
     """
-    drawn = list[str]()
-    by_id = {entry.id: entry for entry in entries}
-    for word in merge_words([Token(*entry, 0.0) for entry in entries]):
-        (chip,) = plain_chips([by_id[word[0].id]])
-        if len(word) > 1:
-            about = " · ".join(f"{_whole_text(one)} (id {one.id})" for one in word)
-            chip = Chip(f"{chip.shown} ×{len(word)}", f"{len(word)} tokens: {about}", chip.kind)
-        is_asked = any(one.id in asked for one in word)
-        drawn.append(
-            _draw_chip(chip, f'<a href="{escape(links.to(word[0].id))}" tabindex="-1">', "mark" if is_asked else "")
-        )
-    return Markup("".join(drawn))  # noqa: S704 (numbers and texts that are escaped)
+    links = TokenLinks(str(escape(links.start)), str(escape(links.query)))
+    drawn = "".join(
+        _draw_entries(word, links, "mark" if any(one.id in asked for one in word) else "")
+        for word in merge_words([Token(*entry, 0.0) for entry in entries])
+    )
+    return Markup(drawn)  # noqa: S704 (numbers and texts that are escaped)
 
 
 class WordBar(NamedTuple):
@@ -210,6 +197,23 @@ def _chip_of(word: Sequence[Token]) -> Chip:
         return chip
     about = " · ".join(f"{_whole_text(token)} {token.score:.3f} (id {token.id})" for token in word)
     return Chip(f"{first.shown} ×{len(word)}", f"{len(word)} tokens: {about}", chip.kind)
+
+
+def _plain_chip(id_: int, text: str, shown: str, kind: str) -> Chip:
+    about = f"{_spell_visible(text)} · id {id_}" if shown.endswith("…") else f"id {id_}"
+    return Chip(shown, about, "" if kind == "text" else kind)
+
+
+def _draw_entries(word: Sequence[Token], links: TokenLinks, inside: str) -> str:
+    """Draw the tokens of one word as a chip without scores; `inside`: the element around its text."""
+    first, link = word[0], _link_tag(word[0], links)
+    if len(word) == 1 and not inside and first.kind == "text" and first.shown[-1:] != "…":
+        return f'<bdi title="id {first.id}">{link}{_escape_cached(first.shown)}</a></bdi>'
+    chip = _plain_chip(first.id, first.text, first.shown, first.kind)
+    if len(word) > 1:
+        about = " · ".join(f"{_whole_text(one)} (id {one.id})" for one in word)
+        chip = Chip(f"{chip.shown} ×{len(word)}", f"{len(word)} tokens: {about}", chip.kind)
+    return _draw_chip(chip, link, inside)
 
 
 def _whole_text(token: Token) -> str:
