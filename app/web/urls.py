@@ -826,11 +826,11 @@ def _keep_relevant(address: Address, view: View | None) -> View | None:
         return None
     if BASES[address.basis or "svd"].is_fitted:
         view = replace(view, token_filter=EVERY)
-    if address.basis not in {None, "svd"}:
+    if view.rotated and address.basis not in {None, "svd"}:
         view = replace(view, rotated=False)
     if (address.basis or "svd") != view.basis:
         view = replace(view, sort="order", page=1, only="all", find="", parameters=())
-    if address.head is None or address.circuit == "ov" or address.layer in view.unrotated_layers:
+    if view.distance and (address.head is None or address.circuit == "ov" or address.layer in view.unrotated_layers):
         view = replace(view, distance=0)
     return view
 

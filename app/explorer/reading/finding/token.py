@@ -104,15 +104,15 @@ def _score_rows(bank: Bank, ends: Mapping[End, OwnVectors], id_: int, at: Sequen
     rows, n = bank.rows, len(bank.rows.layer)
     wanted = np.zeros(n, np.bool_)
     wanted[np.concatenate(at)] = True
-    z, scores, scale = np.full(n, np.nan), np.full(n, np.nan), np.ones(n)
-    for number, end in enumerate(BANK_ENDS):
-        own = wanted & (rows.end == number)
-        if own.any():
-            centred = ends[end].centred_vector(id_)
-            products = bank.products(centred, own)[own].astype(np.float64)
-            z[own], scores[own] = products / rows.spread[own], rows.strength[own] * products
-            scale[own] = float(np.linalg.norm(centred)) / math.sqrt(ends[end].variance)
-    return Lying(z, scores, scale)
+    at_ends = [ends[end].centred_vector(id_) for end in BANK_ENDS]
+    # With both ends at once, since reading the rows takes longer than multiplying them.
+    products = bank.products(np.stack(at_ends, axis=1), wanted)[np.arange(n), rows.end].astype(np.float64)
+    z, scores = np.full(n, np.nan), np.full(n, np.nan)
+    z[wanted], scores[wanted] = products[wanted] / rows.spread[wanted], (rows.strength * products)[wanted]
+    scales = [
+        float(np.linalg.norm(own)) / math.sqrt(ends[end].variance) for own, end in zip(at_ends, BANK_ENDS, strict=True)
+    ]
+    return Lying(z, scores, np.where(wanted, np.array(scales)[rows.end], 1.0))
 
 
 def _make_group(
