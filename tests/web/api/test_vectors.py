@@ -117,7 +117,7 @@ def test_what_is_not_here_is_not_found(client, path, words):
 
 
 def test_too_many_vectors_are_not_begun(serve, data, tmp_path, monkeypatch):
-    monkeypatch.setattr("app.explorer.visits.vectors.MOST_BYTES", 1000)
+    monkeypatch.setattr("app.explorer.visits.vectors.MOST_VECTORS", 1000)
     visitor = serve(shutil.copytree(data, tmp_path / "data"), "tiny")
     answer = visitor.get(f"{OV}?format=npz")
     assert answer.status_code == 422

@@ -122,7 +122,7 @@ def test_what_cannot_be_compared_is_said(explorer, a, b, kind, said):
 
 
 def test_what_is_too_large_is_refused_before_anything_is_made(explorer, monkeypatch):
-    monkeypatch.setattr(verb, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(verb, "MOST_VECTORS", 1_000)
     monkeypatch.setattr(verb.orders, "fulfil", None)
     with pytest.raises(BadOption, match="too large to be compared here"):
         visit_contrast(explorer, "tiny/L0/mlp-in", "tiny/L1/mlp-in")

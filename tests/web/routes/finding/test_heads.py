@@ -95,8 +95,8 @@ def test_a_part_of_the_map_is_a_page(heads, asked):
         ("writer=1&reader=0", "does not read what L1 writes"),
         ("writer=5", "writer is a layer: llama has L0 to L1"),
         ("writer=first", "it is a layer, such as 5 or L5"),
-        ("n=0", "n:"),
-        ("n=5000", "n:"),
+        ("n=0", "n is at least 1"),
+        ("n=5000", "n is at most"),
         ("frequent=100", "frequent means nothing here"),
     ],
 )
