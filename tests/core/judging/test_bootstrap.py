@@ -151,7 +151,7 @@ def test_a_shared_draw_is_that_of_plain_loops(missing):
     first = by_layer(layers + random.normal(size=(10, 3)))
     others = by_layer((layers + 0.7 * random.normal(size=(10, 4)))[missing:])
     others = {layer + missing: own for layer, own in others.items()}
-    wanted = redrawn(first, others, 4_000)
+    wanted = redrawn(first, others, 2_000)
     for estimate, expected in zip((estimate_difference, estimate_superiority), wanted, strict=True):
         assert np.ptp(expected) > 0.2
         assert estimate(first, others, 0).interval == pytest.approx(expected, abs=0.12 * np.ptp(expected))
