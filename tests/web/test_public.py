@@ -129,7 +129,11 @@ def test_pinned_addresses_are_for_shared_caches_and_others_are_not(public, pin, 
         ("?weights=folded&fragment=place", True),
         ("?junk=1", False),
         ("?weights=folded&weights2=x", False),
-        ("?&=", False),
+        ("?weights=raw&sort=gap", True),
+        ("?page=2", True),
+        *((query, False) for query in ("?&=", "?page=1", "?page=02", "?page=%32", "?embed=0", "?embed=x", "?embed=")),
+        *((query, False) for query in ("?weights=raw&weights=raw", "?weights=raw&", "?%77eights=raw", "?sort=order")),
+        ("?fragment=nobody", False),
     ],
 )
 def test_made_up_words_fill_no_shared_cache(public, pin, query, is_shared):

@@ -4,9 +4,9 @@ Nothing else in target, query or htmx's headers changes an answer. Made once for
 Knows routes by the parameters that they take, and no answer.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote_plus, unquote_plus
 
 from pydantic import BaseModel, ValidationError
 from starlette.routing import BaseRoute
@@ -20,6 +20,8 @@ from app.web.http.patience import PatientRoute
 from app.web.http.targets import find_route, take_off_root
 
 API = "/api/v1"
+UNQUOTED = "/~@,"
+"""Characters that some links leave as they are in a query."""
 MOST_REMEMBERED = 2_048
 LONGEST_REMEMBERED = 256
 """Bytes of a remembered target; most links are shorter, and longer made-up ones take no room."""
@@ -86,17 +88,24 @@ class PageTargets:
         return PageTarget(path, fingerprint, tuple(sorted(options.items())), has_parts, is_made_at_once=not is_file)
 
 
-def says_only_options(routes: Iterable[BaseRoute], path: str, query: bytes) -> bool:
-    """Return whether a query says nothing but options of the page at that path: what else is said makes no other answer."""
-    names = {name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)}
-    if not names:
-        return True
-    route = find_route(routes, path)
-    if not isinstance(route, PatientRoute):
-        return False
-    forms = [form for field in route.dependant.query_params if (form := _form_of(field)) is not None]
-    known = {field.alias or name for form in forms for name, field in form.model_fields.items()}
-    return names <= known | {EMBED}
+def is_spelt_as_linked(target: PageTarget, query: bytes) -> bool:
+    """Return whether a query is spelt as links spell it: each option once, if it differs from its default, and nothing else.
+
+    Whatever else is written asks for the same answer, at any number of addresses.
+    """
+    said: dict[str, str] = {}
+    for piece in query.decode("latin-1").split("&") if query else ():
+        name, mark, raw = piece.partition("=")
+        value = unquote_plus(raw)
+        if not mark or name in said or raw not in {quote_plus(value), quote_plus(value, safe=UNQUOTED)}:
+            return False
+        said[name] = value
+    options = dict(target.options)
+    return said.keys() - {"weights"} == options.keys() - {"weights"} and all(
+        said[name] == str(int(value) if isinstance(value, bool) else value)
+        for name, value in options.items()
+        if isinstance(value, str | int | float)
+    )
 
 
 def _is_decided_by_query(route: PatientRoute) -> bool:

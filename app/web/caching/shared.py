@@ -2,8 +2,8 @@
 
 Some of them ignore `Vary`. So where the public is served, htmx's headers decide nothing: a part of a page has an address
 of its own, `?fragment=place`, which static/site.js asks for, and everything behind this sees the headers as usual. A
-pinned address is of the very weights that it names, so its answers may be kept for a while, unless its query says what
-means nothing there: made-up words would fill the caches. Knows no page.
+pinned address is of the very weights that it names, so its answers may be kept for a while, unless it is spelt
+as no link of ours is: made-up words would fill the caches. Knows no page.
 """
 
 import re
@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.caching.asked import says_only_options
+from app.web.caching.asked import PageTargets, is_spelt_as_linked
 from app.web.http.targets import take_off_root
+from app.web.view.templating import PARTS
 
 FRAGMENT = re.compile(rb"(?:^|&)fragment=([A-Za-z0-9-]{1,40})$")
 """The last value of a query: the id of the element that htmx will replace."""
@@ -22,13 +23,15 @@ SHARED = "public, max-age=60, stale-while-revalidate=86400"
 """Cache-Control of pinned addresses: for a minute an answer is as good as new, as measures and defaults seldom change, and
 for a day it is better than waiting for a new one."""
 VARY = "Accept-Encoding"
+SHARED_PARTS = PARTS | {"place", "alike", "notable"}
+"""Parts of pages that may be kept: an unknown name brings a page that another address has."""
 
 
 class SharedCaches:
     """Middleware that lets caches keep answers at pinned addresses, and gives parts of pages addresses of their own."""
 
     def __init__(self, app: ASGIApp, root: str) -> None:
-        self.app, self._root = app, root
+        self.app, self._root, self._targets = app, root, PageTargets(root)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with htmx's headers as its address has them, and say who may keep the answer."""
@@ -36,16 +39,24 @@ class SharedCaches:
             await self.app(scope, receive, send)
             return
         found = FRAGMENT.search(scope["query_string"])
-        path = take_off_root(scope["path"], self._root)
-        query = scope["query_string"][: found.start()] if found else scope["query_string"]
-        is_pinned = PINNED.fullmatch(path) is not None and says_only_options(scope["app"].routes, path, query)
+        asked = _rewrite_request(scope, found)
+        is_pinned = PINNED.fullmatch(take_off_root(scope["path"], self._root)) is not None and self._is_shared(
+            asked, found
+        )
 
         async def send_shared(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _mark_shared(message, found[1].decode("ascii") if found else "", is_pinned=is_pinned)
             await send(message)
 
-        await self.app(_rewrite_request(scope, found), receive, send_shared)
+        await self.app(asked, receive, send_shared)
+
+    def _is_shared(self, asked: Scope, part: re.Match[bytes] | None) -> bool:
+        """Return whether others will ask at the very same address: one that a link of ours may have."""
+        if part is not None and part[1].decode("ascii") not in SHARED_PARTS:
+            return False
+        target = self._targets.read(asked)
+        return target is not None and is_spelt_as_linked(target, asked["query_string"])
 
 
 def _rewrite_request(scope: Scope, found: re.Match[bytes] | None) -> Scope:

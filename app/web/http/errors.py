@@ -370,9 +370,13 @@ def _join_errors(errors: Sequence[Any]) -> str:
     Example: "page is at most 10000 (got '99999')"
     """
     return "; ".join(
-        _say_error(error) + ("" if error["loc"][-1] in PRIVATE_VALUES else f" (got {_shorten(error['input'])})")
-        for error in errors
+        _say_error(error) + ("" if _is_silent(error) else f" (got {_shorten(error['input'])})") for error in errors
     )
+
+
+def _is_silent(error: Any) -> bool:
+    """Return whether what was said is not repeated: nothing was, or it is nobody else's business."""
+    return error["type"] == "missing" or error["loc"][-1] in PRIVATE_VALUES
 
 
 def _say_error(error: Any) -> str:

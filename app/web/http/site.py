@@ -23,7 +23,7 @@ from app.web.urls import Urls
 from app.web.view.assets import Asset, load_assets
 from app.web.view.templating import make_environment
 
-FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip")
+FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip")
 """Fields by which proxies say for whom they ask."""
 LOCAL_IPV6 = "::/64"
 """The network of ::1, as the key of a visitor."""
@@ -127,8 +127,9 @@ def _is_on_this_machine(request: Request) -> bool:
 
 def _has_unnamed_proxy(request: Request) -> bool:
     """Return whether a proxy that the operator did not name passed the request on: it speaks for anybody."""
-    is_forwarded = any(name in request.headers for name in FORWARDED)
-    return is_forwarded and not site_of(request).settings.trusted_proxies
+    said = [name for name in FORWARDED if name in request.headers]
+    # Of a proxy that is named, X-Forwarded-For is believed, and nothing else is read.
+    return bool(said) and (said[0] != FORWARDED[0] or not site_of(request).settings.trusted_proxies)
 
 
 def _name_proxy(request: Request) -> str:

@@ -178,9 +178,9 @@ def _of_token(page: TokenPage) -> Card:
     return Card(
         kicker=page.model.name,
         title=page.entry.shown,
-        subtitle=f"Token {page.entry.id} of {page.n_tokens:,}, and the directions that do most to it",
+        subtitle=f"Token {page.entry.id} of {page.n_tokens:,}, and directions that write, read or look for it",
         rows=tuple(_row_of_ray(DOES[does], ray) for does, ray in first[:5]),
-        verdict=f"{beyond} directions do more to it than chance explains" if beyond else "",
+        verdict=_say_beyond(page, beyond),
         is_marked=beyond > 0,
     )
 
@@ -233,10 +233,10 @@ def _of_census(page: CensusPage) -> Card:
     return Card(
         kicker=page.model.name,
         title="Census",
-        subtitle=f"How many ends of directions are readable, in {page.layers_read} of {page.model.n_layers} layers",
+        subtitle=f"The most readable of {len(kinds)} kinds of matrices, in {page.layers_read} of {page.model.n_layers} layers",
         rows=tuple(
             CardRow(
-                one.kind.replace("-", " "),
+                " ".join(word.upper() if word in {"ov", "qk", "mlp"} else word for word in one.kind.split("-")),
                 said=f"{one.readable.value:.1%} of {one.rays:,} ends, by chance 1%",
             )
             for one in kinds[:5]
@@ -279,6 +279,14 @@ def _of_experiment(page: ExperimentPage) -> Card:
 def _row_of_side(side: SideReadout, ray: Sign) -> CardRow | None:
     shown = tuple(token.shown for token in side.list_tokens(ray)[:MOST_TOKENS])
     return CardRow(_label_end(name_deed(side.side), ray), shown, ray, side.stands_out(ray)) if shown else None
+
+
+def _say_beyond(page: TokenPage, beyond: int) -> str:
+    if not page.groups:
+        return ""
+    if not beyond:
+        return "No direction does more to it than chance explains: these are the nearest"
+    return f"{beyond} direction{'s do' if beyond > 1 else ' does'} more to it than chance explains"
 
 
 def _row_of_ray(does: str, ray: Aligned) -> CardRow:

@@ -64,7 +64,7 @@ def describe_embedding(request: Request, query: Annotated[OembedQuery, Query()])
     """Describe how another site puts a page in a frame, as JSON."""
     origin, route, path = _read_url(request, query.url)
     if query.format != "json":
-        raise HTTPException(501)
+        raise HTTPException(501, "Pages are described as JSON alone: format=json.")
     said = {name: value for name, value in parse_qsl(urlsplit(query.url).query) if name not in GONE_WITHOUT}
     asked = f"?{urlencode(said)}" if said else ""  # anything else than letters and digits as %XX
     title = escape(_name_page(path, said))

@@ -85,3 +85,15 @@ def test_counters_are_for_whom_the_operator_says(serve, data, who, peer, forward
     visitor._transport.client = (peer, 50_000)
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     assert visitor.get("/-/status", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("name", ["Forwarded", "X-Real-IP", "CF-Connecting-IP", "True-Client-IP"])
+@pytest.mark.parametrize("trusted", [(), ("127.0.0.1",)])
+def test_a_proxy_that_says_it_otherwise_speaks_for_anybody(serve, data, name, trusted):
+    visitor = serve(data, "tiny", status="local", prompts="local", trusted_proxies=trusted)
+    visitor._transport.client = ("127.0.0.1", 50_000)
+    assert visitor.get("/-/status").status_code == visitor.get("/tiny/prompt").status_code == 200
+    for path in ("/-/status", "/tiny/prompt"):
+        refused = visitor.get(path, headers={name: "for=127.0.0.1"})
+        assert refused.status_code == 403
+        assert "through a proxy" in refused.text
