@@ -23,10 +23,12 @@ NEAR = 12
 """Near tokens that are listed."""
 
 
-def visit_token(r: Resources, address: Address, options: Options, id_: int, *, whole: bool = True) -> TokenPage:
+def visit_token(
+    r: Resources, address: Address, options: Options, id_: int, *, whole: bool = True, with_near: bool = True
+) -> TokenPage:
     """Make the page of the token with this id; UnknownAddress naming the range. Without a bank the page says so.
 
-    `whole`: with single neurons and every rank.
+    `whole`: with single neurons and every rank. `with_near`: with the tokens nearest to it.
     """
     opened, view = resolve_view(r, address, options)
     vocabulary = opened.vocabulary
@@ -34,7 +36,7 @@ def visit_token(r: Resources, address: Address, options: Options, id_: int, *, w
         raise UnknownAddress(f"Token {id_} is not here: {address.model} has ids 0 to {vocabulary.size - 1}.")
     named, variants = _name_token(opened, id_)
     try:
-        return _read_token(r, opened, address, view, named, variants, whole=whole)
+        return _read_token(r, opened, address, view, named, variants, whole=whole, with_near=with_near)
     except NotBuilt as error:
         return _make_page(opened, address, view, named, variants, describe_unbuilt(r, address.model, error))
 
@@ -65,6 +67,7 @@ def _read_token(
     variants: tuple[NamedToken, ...],
     *,
     whole: bool,
+    with_near: bool,
 ) -> TokenPage:
     bank = open_bank(r, opened, view.weights)
     ends: dict[End, OwnVectors] = {end: open_own_vectors(r, opened, view.weights, end) for end in BANK_ENDS}
@@ -80,7 +83,7 @@ def _read_token(
         variants,
         None,
         groups=found,
-        near=_find_near(opened, read, named.id),
+        near=_find_near(opened, read, named.id) if with_near else (),
         is_trained=read.is_trained(named.id) if opened.vocabulary.known[named.id] else None,
         length=float(read.arrays["length"][named.id]),
         typical_length=float(np.median(read.arrays["length"][read.known])),

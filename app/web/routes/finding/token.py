@@ -13,7 +13,7 @@ from app.explorer.pages.circuitry import TokenPage
 from app.explorer.visits.finding import token as verbs
 from app.web.api.body import write_body
 from app.web.api.parts import Slug, describe_answers
-from app.web.http.answers import json_answer, page_answer
+from app.web.http.answers import json_answer, page_answer, part_of
 from app.web.http.embedding import EMBED, is_embedded
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
@@ -44,7 +44,10 @@ def show_token(request: Request, model: str, id_: Id, query: Annotated[HeadOfQue
     if query.head:
         url = urls_of(request).full(_parse_head(address, query.head), token=f"#{_parse_id(model, id_)}")
         return _redirect_to(request, url, query.weights)
-    found = verbs.visit_token(resources_of(request), address, query.options(), _parse_id(model, id_), whole=query.all)
+    id_number, of_groups = _parse_id(model, id_), part_of(request) == "groups"
+    found = verbs.visit_token(
+        resources_of(request), address, query.options(), id_number, whole=query.all, with_near=not of_groups
+    )
     return page_answer(request, found)
 
 
