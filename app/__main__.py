@@ -216,8 +216,8 @@ def precompute(
         typer.Option(
             metavar="LIST",
             help="ov, qk, mlp-in, mlp-gate, mlp-out, embed, unembed, pos, heads/write, heads/read, or single ones such as "
-            "L5/mlp-in; bank: what is searched; vectors: what files of vectors and comparisons are made of; linear-0-6: the linear map between two streams of the text that statistics "
-            "are of; unlikely: what streams hold of unlikely tokens. (default: all that have the basis, and the bank)",
+            "L5/mlp-in; bank: what is searched; vectors: what files of vectors and comparisons are made of; linear-0-6: the "
+            "linear map between two streams of the text that statistics are of; unlikely: what streams hold of unlikely tokens. (default: all that have the basis, and the bank)",
             show_default=False,
         ),
     ] = None,
@@ -419,16 +419,8 @@ def _precompute(
     matrices = "matrix" if now.matrices_done == 1 else "matrices"
     found = f"{now.matrices_done} {matrices} computed, {now.matrices_found} found"
     if not now.matrices:
-        asked_for = asked.task.matrices
-        found = (
-            "the statistics are here"
-            if USE_WORD in asked_for
-            else "the vectors are here"
-            if VECTORS_WORD in asked_for
-            else "the bank is here"
-            if BANK_WORD in asked_for
-            else "it is here"
-        )
+        called = {USE_WORD: "the statistics are", VECTORS_WORD: "the vectors are", BANK_WORD: "the bank is"}
+        found = f"{next((called[word] for word in called if word in asked.task.matrices), 'it is')} here"
     _say(f"{found}: {now.compute_seconds:.1f} s computing, {now.write_seconds:.1f} s writing{unsettled}")
 
 

@@ -266,7 +266,8 @@ OPTIONS: tuple[Option, ...] = (
         ("wish",),
         None,
         "Kinds of matrices (ov, qk, mlp-in …) or single ones (L5/mlp-in), with commas between them; bank for "
-        "what is searched, vectors for what comparisons are made of, linear-0-6 for the linear map between two streams, unlikely for what they hold of unlikely tokens. "
+        "what is searched, vectors for what comparisons are made of, linear-0-6 for the linear map between two streams, "
+        "unlikely for what they hold of unlikely tokens. "
         "Default: all that have the basis, and the bank.",
         Bounds(longest=400),
     ),

@@ -91,7 +91,9 @@ def target_matrices(
 
 
 def list_vectors(model: OpenModel, processing: Processing) -> list[tuple[Recipe, int]]:
-    """List the singular vectors of every matrix that are not too large to be held, with a bound of their bytes."""
+    """List the recipes of the singular vectors of every matrix, those that are not too large to be held, and their bytes at
+    most.
+    """
     layers = (*range(model.header.n_layers), None)
     bounded = [
         (place.in_basis("svd"), bound_vectors(model.header, place))

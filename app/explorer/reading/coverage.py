@@ -5,13 +5,14 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from app.core.address import CIRCUITS, Address
+from app.core.basis import BASES
 from app.explorer import recipes
 from app.explorer.asking.places import find_model
 from app.explorer.header import Model
 from app.explorer.library import OpenModel
 from app.explorer.pages.maps import MatrixCell
 from app.explorer.resources import Resources
-from app.explorer.view import Processing
+from app.explorer.view import Processing, View
 from app.store.artifacts import ArtifactStore
 from app.store.grounds import note_now
 
@@ -50,12 +51,14 @@ def list_weights(r: Resources, header: Model) -> tuple[Processing, ...]:
     )
 
 
-def has_vectors(r: Resources, header: Model, address: Address, processing: Processing) -> bool:
-    """Return whether a visit may have the singular vectors of a matrix, of a head those of OV: any, or what is stored."""
-    if r.computes_for_visits or (opened := find_model(r, header.slug)) is None:
+def has_vectors(r: Resources, header: Model, address: Address, view: View) -> bool:
+    """Return whether a visit may have the vectors of a matrix in the view's basis, of a head those of OV: any, or what is
+    stored, as those of a fit are with it.
+    """
+    if r.computes_for_visits or BASES[view.basis].is_fitted or (opened := find_model(r, header.slug)) is None:
         return True
     matrix = (address.at("ov") if address.kind is None else address.matrix).in_basis("svd")
-    return r.store.exists(recipes.vectors(opened, matrix, processing, {}))
+    return view.basis == "svd" and r.store.exists(recipes.vectors(opened, matrix, view.weights, {}))
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,6 @@ RETRIED_ERRORS = ("not_ready", "busy")
 NO_SPOT = Spot(None)
 METHODS = ("GET", "POST")
 """Methods that routes take; every path takes GET, and HEAD with it."""
-
-
 MEANT = {
     "missing": "must be given",
     "int_parsing": "is a whole number",

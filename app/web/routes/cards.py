@@ -65,7 +65,7 @@ def show_token_card(
     """Show the card of a token: what writes and reads it most."""
     where, r = parse(model), resources_of(request)
     plain = Card(kicker=locate_model(r, where).header.name, title=f"Token {id_}")
-    return _answer(request, lambda: visit_token(r, where, query.options(), id_, whole=False), plain)
+    return _answer(request, lambda: visit_token(r, where, query.options(), id_, whole=False, with_near=False), plain)
 
 
 @router.get(f"/{{model}}/{CENSUS}/{CARD}")

@@ -55,7 +55,7 @@ WITH_CARDS_OF_PLACES = {
 }
 """Of those whose card is that of the place they are about."""
 HOME = "/"
-GONE_WITHOUT = {EMBED, "format", "k"}
+IDLE = {EMBED, "format", "k"}
 """Options that mean nothing in a frame."""
 
 
@@ -65,7 +65,7 @@ def describe_embedding(request: Request, query: Annotated[OembedQuery, Query()])
     origin, route, path = _read_url(request, query.url)
     if query.format != "json":
         raise HTTPException(501, "Pages are described as JSON alone: format=json.")
-    said = {name: value for name, value in parse_qsl(urlsplit(query.url).query) if name not in GONE_WITHOUT}
+    said = {name: value for name, value in parse_qsl(urlsplit(query.url).query) if name not in IDLE}
     asked = f"?{urlencode(said)}" if said else ""  # anything else than letters and digits as %XX
     title = escape(_name_page(path, said))
     source = escape(f"{origin}{path}?{urlencode(said | {EMBED: 1})}")
@@ -81,7 +81,7 @@ def describe_embedding(request: Request, query: Annotated[OembedQuery, Query()])
             "html": f'<iframe src="{source}" width="{width}" height="{height}" loading="lazy" title="{title}"></iframe>',
             "width": width,
             "height": height,
-            "thumbnail_url": _picture(request, route, path, asked),
+            "thumbnail_url": _link_picture(request, route, path, asked),
             "thumbnail_width": 1200,
             "thumbnail_height": 630,
         },
@@ -124,7 +124,7 @@ def _name_page(path: str, said: dict[str, str]) -> str:
     return f"{named}: {words}" if words else named
 
 
-def _picture(request: Request, route: str, path: str, asked: str) -> str:
+def _link_picture(request: Request, route: str, path: str, asked: str) -> str:
     urls = urls_of(request)
     if route in WITH_CARDS:
         return urls.card(f"{urls.root}{path}{asked}")

@@ -107,12 +107,10 @@ def _score_rows(bank: Bank, ends: Mapping[End, OwnVectors], id_: int, at: Sequen
     at_ends = [ends[end].centred_vector(id_) for end in BANK_ENDS]
     # With both ends at once, since reading the rows takes longer than multiplying them.
     products = bank.products(np.stack(at_ends, axis=1), wanted)[np.arange(n), rows.end].astype(np.float64)
-    z, scores = np.full(n, np.nan), np.full(n, np.nan)
-    z[wanted], scores[wanted] = products[wanted] / rows.spread[wanted], (rows.strength * products)[wanted]
     scales = [
         float(np.linalg.norm(own)) / math.sqrt(ends[end].variance) for own, end in zip(at_ends, BANK_ENDS, strict=True)
     ]
-    return Lying(z, scores, np.where(wanted, np.array(scales)[rows.end], 1.0))
+    return Lying(products / rows.spread, rows.strength * products, np.where(wanted, np.array(scales)[rows.end], 1.0))
 
 
 def _make_group(
