@@ -1,6 +1,8 @@
 """The table of options: a row for whatever a query may say, and what changes numbers is in the recipe."""
 
+import importlib
 import inspect
+import pkgutil
 from collections import Counter
 
 import pytest
@@ -11,6 +13,7 @@ from app.explorer.asking.views import check_view
 from app.explorer.options import MATRICES, OF_NUMBERS, OPTIONS, PLACES, find_option, usual_values
 from app.explorer.visits import orders
 from app.web import query
+from app.web.query.matrix import PageQuery
 
 OTHER = {
     "weights": "raw",
@@ -45,7 +48,10 @@ def test_a_name_means_one_thing_on_a_page():
 
 
 def test_every_row_stands_in_a_form_and_says_what_it_means():
-    forms = [each for _, each in inspect.getmembers(query, inspect.isclass) if issubclass(each, BaseModel)]
+    files = [importlib.import_module(f"{query.__name__}.{each.name}") for each in pkgutil.iter_modules(query.__path__)]
+    forms = [
+        form for file in files for _, form in inspect.getmembers(file, inspect.isclass) if issubclass(form, BaseModel)
+    ]
     described = {
         (field.alias or name, field.description) for form in forms for name, field in form.model_fields.items()
     }
@@ -61,13 +67,13 @@ def test_what_changes_numbers_is_in_the_recipe_and_nothing_else(seen_of, option)
     family = "llama" if name == "distance" else "gpt2"
     r, slug = seen_of(family)
     place = parse(f"{slug}/embed/{BASES[name]}" if name in BASES else f"{slug}/L0/H0/{OF_HEAD.get(name, 'qk')}")
-    form = query.PageQuery(**{name: OTHER.get(name, 1)} | ({"format": "csv"} if name == "k" else {}))
+    form = PageQuery(**{name: OTHER.get(name, 1)} | ({"format": "csv"} if name == "k" else {}))
 
     def recipe(options):
         model = r.library.model(slug)
         return orders.order_matrix(model, place, check_view(model, place, options, "folded")).recipe
 
-    is_other = recipe(form.options()) != recipe(query.PageQuery().options())
+    is_other = recipe(form.options()) != recipe(PageQuery().options())
     assert is_other == (option.changes == "numbers" and name != "rotated")  # which is an artifact of its own
 
 

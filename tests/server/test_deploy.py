@@ -117,9 +117,7 @@ def ask_often(pool, port, path, burst, per_second, **headers):
     return answers, 1 + burst + per_second * (time.monotonic() - begun)
 
 
-@pytest.mark.parametrize(
-    ("path", "burst", "per_second"), [("/tiny/L1/H2", 60, 10), ("/tiny/search?q=that", 20, 2)]
-)
+@pytest.mark.parametrize(("path", "burst", "per_second"), [("/tiny/L1/H2", 60, 10), ("/tiny/search?q=that", 20, 2)])
 def test_one_address_that_asks_too_much_is_told_to_come_back(public, tmp_path, path, burst, per_second):
     with (
         Echo.running("no-cache") as behind,

@@ -5,24 +5,20 @@ from app.core.basis import BASES
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption
 from app.models.token_filter import TokenFilter
-from app.web.query import (
+from app.web.query.form import ViewQuery
+from app.web.query.jobs import JobsQuery, WishQuery
+from app.web.query.matrix import (
     PARAMETERS,
     BasisQuery,
-    BlindQuery,
-    CensusQuery,
     CompareQuery,
     DirectionQuery,
     FitQuery,
-    JobsQuery,
-    JumpQuery,
-    LinearQuery,
-    MapQuery,
     PageQuery,
     TableQuery,
     TokenQuery,
-    ViewQuery,
-    WishQuery,
 )
+from app.web.query.model import BlindQuery, CensusQuery, JumpQuery, MapQuery
+from app.web.query.using import LinearQuery
 
 NAMES = {parameter.name for basis in BASES.values() for parameter in basis.parameters}
 

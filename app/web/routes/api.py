@@ -20,7 +20,10 @@ from app.web.http.answers import NO_STORE, json_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import answer_in_long_thread
-from app.web.query import JobsQuery, MapQuery, NotableQuery, TableQuery, ViewQuery
+from app.web.query.form import ViewQuery
+from app.web.query.jobs import JobsQuery
+from app.web.query.matrix import TableQuery
+from app.web.query.model import MapQuery, NotableQuery
 
 router = APIRouter(prefix="/api/v1", route_class=PatientRoute)
 

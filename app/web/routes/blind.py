@@ -12,7 +12,7 @@ from app.web.api.parts import Slug, describe_answers
 from app.web.http.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
-from app.web.query import BlindQuery
+from app.web.query.model import BlindQuery
 
 router = APIRouter(route_class=PatientRoute)
 

@@ -22,7 +22,10 @@ from app.web.http.site import require_prompter, resources_of, site_of
 from app.web.http.threads import answer_in_long_thread
 from app.web.pictures.card import Card, draw_card
 from app.web.pictures.drawing import draw_png
-from app.web.query import CensusQuery, ContrastQuery, PageQuery, PairQuery, SearchQuery, ViewQuery
+from app.web.query.finding import ContrastQuery, PairQuery, SearchQuery
+from app.web.query.form import ViewQuery
+from app.web.query.matrix import PageQuery
+from app.web.query.model import CensusQuery
 from app.web.urls import CARD, CENSUS, CONTRASTS, EXPERIMENTS, SEARCH, TOKEN
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)

@@ -18,7 +18,7 @@ from app.web.http.answers import NO_STORE, page_answer, render
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, runner_of, site_of, streams_of, urls_of
 from app.web.http.streams import News, NewsStream
-from app.web.query import JobsQuery, WishQuery
+from app.web.query.jobs import JobsQuery, WishQuery
 from app.web.view.templating import PAGE_TEMPLATES
 
 router = APIRouter(include_in_schema=False, prefix="/-/jobs", route_class=PatientRoute)

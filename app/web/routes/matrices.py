@@ -25,7 +25,8 @@ from app.web.http.answers import json_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import answer_in_search_thread
-from app.web.query import AroundQuery, BasisQuery, CompareQuery, DirectionQuery, TableQuery
+from app.web.query.finding import AroundQuery
+from app.web.query.matrix import BasisQuery, CompareQuery, DirectionQuery, TableQuery
 from app.web.urls import AROUND, COMPARE
 
 PREFIX = "/api/v1"

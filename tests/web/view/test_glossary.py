@@ -23,7 +23,7 @@ from app.explorer.view import ONLY
 from app.models.catalog import Catalog
 from app.models.token_filter import EVERY, TokenFilter
 from app.store.artifacts import ArtifactStore
-from app.web.query import PARAMETERS
+from app.web.query.matrix import PARAMETERS
 from app.web.view.glossary import BASES as WORDS
 from app.web.view.glossary import (
     FILTERS,

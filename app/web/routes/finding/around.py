@@ -10,7 +10,7 @@ from app.web.http.answers import page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of
 from app.web.http.threads import answer_in_search_thread
-from app.web.query import AroundQuery
+from app.web.query.finding import AroundQuery
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 

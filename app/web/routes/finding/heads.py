@@ -20,7 +20,8 @@ from app.web.http.answers import csv_stream, json_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import answer_in_search_thread, make_in_long_thread
-from app.web.query import CompositionPageQuery, CompositionQuery, ContrastQuery, ViewQuery
+from app.web.query.finding import CompositionPageQuery, CompositionQuery, ContrastQuery
+from app.web.query.form import ViewQuery
 
 router = APIRouter(route_class=PatientRoute)
 

@@ -12,7 +12,7 @@ from app.web.http.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import answer_in_search_thread
-from app.web.query import PairBoxQuery, PairQuery
+from app.web.query.finding import PairBoxQuery, PairQuery
 
 router = APIRouter(route_class=PatientRoute)
 

@@ -18,7 +18,8 @@ from app.web.http.embedding import EMBED, is_embedded
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import answer_in_search_thread
-from app.web.query import HeadOfQuery, TextQuery, ViewQuery
+from app.web.query.finding import HeadOfQuery, TextQuery
+from app.web.query.form import ViewQuery
 from app.web.urls import TOKEN
 
 router = APIRouter(route_class=PatientRoute)

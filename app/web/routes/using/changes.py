@@ -32,7 +32,8 @@ from app.web.http.forms import read_form
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_continuer, require_prompter, resources_of, streams_of, urls_of
 from app.web.http.streams import News, NewsStream
-from app.web.query import ChangeQuery, EditQuery, SaraQuery, SteerQuery, ViewQuery
+from app.web.query.changing import ChangeQuery, EditQuery, SaraQuery, SteerQuery
+from app.web.query.form import ViewQuery
 from app.web.urls import EDIT, PROMPTS, SARA, STEER
 from app.web.view.templating import PAGE_TEMPLATES
 

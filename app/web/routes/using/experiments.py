@@ -20,7 +20,7 @@ from app.web.http.answers import PRIVATE, file_answer, html_answer, json_answer,
 from app.web.http.forms import read_form
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
-from app.web.query import ExperimentFormQuery, ExperimentPageQuery, ExperimentQuery
+from app.web.query.changing import ExperimentFormQuery, ExperimentPageQuery, ExperimentQuery
 from app.web.urls import EXPERIMENTS
 
 router = APIRouter(route_class=PatientRoute)

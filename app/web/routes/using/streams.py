@@ -12,7 +12,8 @@ from app.web.api.parts import Slug, describe_answers
 from app.web.http.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
-from app.web.query import LinearQuery, ViewQuery
+from app.web.query.form import ViewQuery
+from app.web.query.using import LinearQuery
 
 router = APIRouter(route_class=PatientRoute)
 
