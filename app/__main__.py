@@ -12,14 +12,14 @@ import stat
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
 
 from app.config import Settings
-from app.core.plain_text import spell_out
 from app.interruption import exit_on_interrupt
+from app.terminal import PlainLines, ProgressLine, format_bytes, say, stop
 
 if TYPE_CHECKING:
     from app.explorer.library import OpenModel
@@ -108,7 +108,7 @@ def run_server(settings: Settings) -> None:
     try:
         crowd = Crowd(bound_connections(raise_file_limit()), probes={"/livez"}, root=settings.root_path)
     except TooFewFiles as refusal:
-        _stop(str(refusal))
+        stop(str(refusal))
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(PlainLines())
     logging.basicConfig(level=logging.INFO, handlers=[log])
@@ -133,7 +133,7 @@ def run_server(settings: Settings) -> None:
     try:
         listener = config.bind_socket()
     except SystemExit:
-        _stop(
+        stop(
             f"cannot listen on {settings.host}:{settings.port}: is another server there, or is that no address of this "
             "machine? --port 0 finds a free port"
         )
@@ -142,7 +142,7 @@ def run_server(settings: Settings) -> None:
     listener.listen(BACKLOG)  # from here on, requests before the app is ready wait in line
     shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = settings.public_url or f"http://{shown_host}:{listener.getsockname()[1]}{settings.root_path}"
-    _say(f"singular-lens: {address.rstrip('/')}/   (Ctrl-C stops it)", err=True)
+    say(f"singular-lens: {address.rstrip('/')}/   (Ctrl-C stops it)", err=True)
     Listener(config, crowd, partial(end_streams, app)).run(sockets=[listener])
 
 
@@ -183,7 +183,7 @@ def _import(source: str, data: Path, name: str | None, revision: str | None, job
     def report(step: Progress) -> None:
         if job_id is None:  # else the server shows it
             counted = f"[{step.done}/{step.total}] " if step.total else ""
-            _say(counted + step.message, err=True)
+            say(counted + step.message, err=True)
         notes.follow(ImportStep(step.message, step.done, step.total))
         notes.check()
 
@@ -196,10 +196,10 @@ def _import(source: str, data: Path, name: str | None, revision: str | None, job
         with mark_in_use(data), note_job(store, job) as notes:
             manifest = import_model(source, data, slug=slug, revision=revision, report=report)
     except (ImportRefused, SlugError, JobCancelled) as refusal:
-        _stop(str(refusal))
+        stop(str(refusal))
     except OSError as error:
-        _stop(_data_fault(data, error))
-    _say(f"{manifest.name}: {manifest.n_layers} layers x {manifest.n_heads} heads, {manifest.fingerprint[:12]}")
+        stop(_data_fault(data, error))
+    say(f"{manifest.name}: {manifest.n_layers} layers x {manifest.n_heads} heads, {manifest.fingerprint[:12]}")
 
 
 @cli.command()
@@ -356,7 +356,7 @@ def _require_socket(channel: int) -> None:
     except OSError:
         is_socket = False
     if not is_socket:
-        _stop(
+        stop(
             "this is what serve starts, with a socket that it leaves open; serve, import and precompute are for people"
         )
 
@@ -408,12 +408,12 @@ def _precompute(
                 shown.show(jobs.progress_of(now), int(1000 * done), 1000 * now.matrices)
         except ExplorerError as error:
             shown.clear()
-            _stop(str(error))
+            stop(str(error))
         except Exception as error:
             if not is_of_memory(error):
                 raise
             shown.clear()
-            _stop("there is not enough memory for this model; what was computed is kept")
+            stop("there is not enough memory for this model; what was computed is kept")
     shown.clear()
     unsettled = f"; {now.unsettled / now.rays:.3%} of the rays settled the slower way" if now.rays else ""
     matrices = "matrix" if now.matrices_done == 1 else "matrices"
@@ -421,7 +421,7 @@ def _precompute(
     if not now.matrices:
         called = {USE_WORD: "the statistics are", VECTORS_WORD: "the vectors are", BANK_WORD: "the bank is"}
         found = f"{next((called[word] for word in called if word in asked.task.matrices), 'it is')} here"
-    _say(f"{found}: {now.compute_seconds:.1f} s computing, {now.write_seconds:.1f} s writing{unsettled}")
+    say(f"{found}: {now.compute_seconds:.1f} s computing, {now.write_seconds:.1f} s writing{unsettled}")
 
 
 def _keep_text(store: "ArtifactStore", model: "OpenModel", file: Path) -> int:
@@ -434,9 +434,9 @@ def _keep_text(store: "ArtifactStore", model: "OpenModel", file: Path) -> int:
     try:
         ids = cut_windows(model, file.read_bytes())
     except OSError as error:
-        _stop(f"{file} cannot be read: {error.strerror}")
+        stop(f"{file} cannot be read: {error.strerror}")
     except TextRefused as refusal:
-        _stop(f"{file}: {refusal}")
+        stop(f"{file}: {refusal}")
     windows = np.array(ids, np.int32)
     number = number_of_text(windows.tobytes())
     store.write(use_text(model, number), {"ids": windows}, {})
@@ -450,16 +450,16 @@ def _refuse_small_disk(data: Path, allowed: int, needed: tuple[int, int]) -> Non
     """
     in_all, to_come = needed
     if in_all > allowed:
-        _stop(
-            f"all of it takes about {_format_bytes(in_all)} on disk, and {_format_bytes(allowed)} are allowed: what is computed first would "
+        stop(
+            f"all of it takes about {format_bytes(in_all)} on disk, and {format_bytes(allowed)} are allowed: what is computed first would "
             "be deleted before the last is there. Allow more with SINGULAR_LENS_QUOTA_GIB, or ask for less with "
             "--matrices or --weights"
         )
     if not os.access(data, os.W_OK):
-        _stop("nothing can be written to the data folder: what is computed could not be kept. --data names another")
+        stop("nothing can be written to the data folder: what is computed could not be kept. --data names another")
     if to_come > (free := shutil.disk_usage(data).free):
-        _stop(
-            f"about {_format_bytes(to_come)} are to be written, and the data folder's disk has {_format_bytes(free)} left"
+        stop(
+            f"about {format_bytes(to_come)} are to be written, and the data folder's disk has {format_bytes(free)} left"
         )
 
 
@@ -477,9 +477,9 @@ def _import_if_missing(data: Path, source: str, *, is_name: bool) -> "OpenModel"
     try:
         model = Library(Catalog(data)).model(slug)
     except OSError as error:
-        _stop(_data_fault(data, error))
+        stop(_data_fault(data, error))
     if model is None:
-        _stop(f"the files of {slug!r} are missing or damaged: import it again")
+        stop(f"the files of {slug!r} are missing or damaged: import it again")
     return model
 
 
@@ -490,11 +490,11 @@ def _name_models(data: Path, words: tuple[str, ...]) -> "tuple[Named, ...]":
     from app.models.refusal import ImportRefused
 
     try:
-        return name_models(data, words, partial(_say, err=True))
+        return name_models(data, words, partial(say, err=True))
     except (ImportRefused, SlugError) as refusal:
-        _stop(str(refusal))
+        stop(str(refusal))
     except OSError as error:
-        _stop(_data_fault(data, error))
+        stop(_data_fault(data, error))
 
 
 store = typer.Typer(no_args_is_help=True, help="Look after the folder of weights and artifacts, also beside a server.")
@@ -518,15 +518,13 @@ def verify(data: Annotated[str | None, option("data")] = None) -> None:
         if checked.fault:
             damaged += 1
             shown.clear()
-            _say(f"damaged: {checked.name}: {checked.fault}")
+            say(f"damaged: {checked.name}: {checked.fault}")
         if checked.older:
             older.setdefault(checked.older, []).append(checked.name)
     shown.clear()
     for fate, names in older.items():
-        _say(f"of another version: {names[0] if len(names) == 1 else f'{len(names)} files'}: {fate}")
-    _say(
-        f"{files} files read, {_format_bytes(size)}: {f'{damaged} damaged' if damaged else 'all as they were written'}"
-    )
+        say(f"of another version: {names[0] if len(names) == 1 else f'{len(names)} files'}: {fate}")
+    say(f"{files} files read, {format_bytes(size)}: {f'{damaged} damaged' if damaged else 'all as they were written'}")
     if damaged:
         raise typer.Exit(1)
 
@@ -543,86 +541,25 @@ def gc(data: Annotated[str | None, option("data")] = None) -> None:
         for each in upkeep.tidy_folder(folder, quota):
             if isinstance(each, upkeep.KeptLeftover):
                 shown.clear()
-                _say(f"kept: {each.name}: {each.reason}")
+                say(f"kept: {each.name}: {each.reason}")
             else:
                 removed.setdefault(each.kind, []).append(each.size)
                 shown.show(f"{sum(map(len, removed.values()))} removed")
     except OSError as error:
         shown.clear()
-        _stop(f"something could not be removed ({error.strerror or error}): {error.filename or folder}")
+        stop(f"something could not be removed ({error.strerror or error}): {error.filename or folder}")
     shown.clear()
     for kind, sizes in removed.items():
-        _say(f"removed: {kind}: {len(sizes)}, {_format_bytes(sum(sizes))}")
-    _say(f"{_format_bytes(sum(map(sum, removed.values())))} freed")
+        say(f"removed: {kind}: {len(sizes)}, {format_bytes(sum(sizes))}")
+    say(f"{format_bytes(sum(map(sum, removed.values())))} freed")
 
 
 def _data_folder(data: str | None) -> Path:
     """Return the existing data folder of a command; stops if there is none."""
     folder = _read_settings(data=data).data
     if not folder.is_dir():
-        _stop(f"there is no data folder at {folder}: name it with --data")
+        stop(f"there is no data folder at {folder}: name it with --data")
     return folder
-
-
-BAR = 20
-"""Characters of a full bar, where there is room."""
-
-
-class ProgressLine:
-    """Progress of a command, on stderr: one line that changes on a terminal, occasional lines elsewhere."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._tenth = 0
-
-    def show(self, words: str, done: int = 0, total: int = 0) -> None:
-        """Replace the line; elsewhere than on a terminal, print one only for each tenth of the total."""
-        tenth = 10 * done // total if total else 0
-        if self._terminal:
-            columns = shutil.get_terminal_size().columns - 1  # a second line would stay
-            width = BAR if columns >= 100 else BAR // 2
-            bar = f"{'█' * (width * done // total):░<{width}} {done / total:4.0%} " if total else ""
-            line = f"{bar}{words}"[:columns]
-            typer.echo(f"\r\x1b[K{line}", err=True, nl=False)
-        elif tenth > self._tenth:
-            typer.echo(f"{words}, {done / total:.0%}", err=True)
-        self._tenth = tenth
-
-    def clear(self) -> None:
-        """Clear the line for other output."""
-        if self._terminal:
-            typer.echo("\r\x1b[K", err=True, nl=False)
-
-
-def _format_bytes(size: int) -> str:
-    """Format a size with three digits: `3 bytes`, `1.5 KiB`, …"""
-    if size < 1024:
-        return f"{size} bytes"
-    power = min(4, (size.bit_length() - 1) // 10)
-    return f"{size / 1024**power:.1f} {('KiB', 'MiB', 'GiB', 'TiB')[power - 1]}"
-
-
-class PlainLines(logging.Formatter):
-    """Log formatter whose messages and tracebacks cannot control the terminal, nor look like another message.
-
-    A message is one line whatever it says, and every line of a traceback is indented.
-    """
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
-        """Format the message as one line."""
-        return spell_out(super().formatMessage(record).rstrip("\n"))
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802
-        """Indent the lines of a traceback."""
-        return _indent_lines(super().formatException(ei))
-
-    def formatStack(self, stack_info: str) -> str:  # noqa: N802
-        """Indent the lines of a stack."""
-        return _indent_lines(super().formatStack(stack_info))
-
-
-def _indent_lines(lines: str) -> str:
-    return "\n".join(f"  {spell_out(line)}" for line in lines.split("\n"))
 
 
 def _make_data_folder(data: Path) -> None:
@@ -630,7 +567,7 @@ def _make_data_folder(data: Path) -> None:
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _stop(_data_fault(data, error))
+        stop(_data_fault(data, error))
 
 
 def _data_fault(data: Path, error: OSError) -> str:
@@ -644,7 +581,7 @@ def _refuse_device(device: str) -> None:
 
         n_devices = torch.cuda.device_count()
         if int(device.partition(":")[2] or 0) >= n_devices:
-            _stop(f"device: {device} is not here, this machine has {n_devices} CUDA devices. Try auto or cpu")
+            stop(f"device: {device} is not here, this machine has {n_devices} CUDA devices. Try auto or cpu")
 
 
 def _read_settings(**named: Any) -> Settings:
@@ -652,7 +589,7 @@ def _read_settings(**named: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in named.items() if value is not None})
     except ValidationError as error:
-        _stop(*map(_setting_error, error.errors()))
+        stop(*map(_setting_error, error.errors()))
 
 
 def _setting_error(detail: Any) -> str:
@@ -661,18 +598,6 @@ def _setting_error(detail: Any) -> str:
     field = str(detail["loc"][0])
     expected = Settings.model_fields[field].description if field in Settings.model_fields else ""
     return f"{field.replace('_', '-')}: {detail['msg']} (got {detail['input']!r}). {expected}"
-
-
-def _stop(*lines: str) -> NoReturn:
-    _say(f"singular-lens: {lines[0]}", err=True)
-    for line in lines[1:]:
-        _say(line, err=True)
-    raise typer.Exit(1)
-
-
-def _say(line: str, *, err: bool = False) -> None:
-    """Print a line whose names of files and folders cannot control the terminal."""
-    typer.echo(spell_out(line), err=err)
 
 
 def main() -> None:
