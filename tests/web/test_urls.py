@@ -12,7 +12,7 @@ from app.explorer.view import ONLY, PROCESSINGS, SORTS, Choice, View
 from app.models.token_filter import EVERY, TokenFilter
 from app.store.jobs import Task
 from app.web.query.finding import SearchQuery
-from app.web.urls import Urls
+from app.web.urls.urls import Urls
 from tests.pages import BLIND_PAGE, COMPARE_PAGE
 
 URLS = Urls("/lens", "https://lens.example/lens")

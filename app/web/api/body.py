@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.pages.search import SearchPage, Unbuilt
 from app.web.api.links import AnswerLinks
-from app.web.urls import Urls
+from app.web.urls.urls import Urls
 
 _adapters: dict[type, TypeAdapter[Any]] = {}
 

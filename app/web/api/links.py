@@ -27,7 +27,7 @@ from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.pages.using.streams import LinearPage, UnlikelyPage
 from app.explorer.view import View
-from app.web.urls import (
+from app.web.urls.paths import (
     ALIKE,
     AROUND,
     BLIND,
@@ -44,10 +44,10 @@ from app.web.urls import (
     TOKEN,
     UNLIKELY,
     WHY,
-    ChangedPage,
-    Urls,
-    format_direction,
 )
+from app.web.urls.spelling import format_direction
+from app.web.urls.urls import Urls
+from app.web.urls.using import ChangedPage
 
 NOTHING: Mapping[str, object] = {}
 

@@ -53,7 +53,7 @@ from app.web.http.redirects import Spot, find_redirect, read_spot, spell_path, t
 from app.web.http.security import HEADERS
 from app.web.http.site import resources_of, site_of
 from app.web.http.targets import take_off_root
-from app.web.urls import PROMPT, PROMPTS
+from app.web.urls.paths import PROMPT, PROMPTS
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from app.explorer.asking.places import locate_model
 from app.explorer.errors import ComputationFailed, NotReady, UnknownAddress
 from app.explorer.visits import jobs
 from app.web.http.site import resources_of, urls_of
-from app.web.urls import CARD
+from app.web.urls.paths import CARD
 
 API = "/api/v1"
 BEHIND_A_LINK = "/.,;:)]}>\"'`’”»…!*_| "

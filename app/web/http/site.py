@@ -19,7 +19,7 @@ from app.explorer.running.visitor import VISITOR
 from app.jobs.runner import Runner
 from app.web.http.counts import Counts
 from app.web.http.streams import Streams
-from app.web.urls import Urls
+from app.web.urls.urls import Urls
 from app.web.view.assets import Asset, load_assets
 from app.web.view.templating import make_environment
 

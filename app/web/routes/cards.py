@@ -26,7 +26,7 @@ from app.web.query.finding import ContrastQuery, PairQuery, SearchQuery
 from app.web.query.form import ViewQuery
 from app.web.query.matrix import PageQuery
 from app.web.query.model import CensusQuery
-from app.web.urls import CARD, CENSUS, CONTRASTS, EXPERIMENTS, SEARCH, TOKEN
+from app.web.urls.paths import CARD, CENSUS, CONTRASTS, EXPERIMENTS, SEARCH, TOKEN
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 

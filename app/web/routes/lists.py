@@ -12,7 +12,7 @@ from app.web.http.threads import answer_in_long_thread
 from app.web.pictures.card import draw_card
 from app.web.pictures.drawing import draw_png
 from app.web.query.sharing import ListQuery
-from app.web.urls import CARD, LIST, NOTES
+from app.web.urls.paths import CARD, LIST, NOTES
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 

@@ -27,7 +27,7 @@ from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import answer_in_search_thread
 from app.web.query.finding import AroundQuery
 from app.web.query.matrix import BasisQuery, CompareQuery, DirectionQuery, TableQuery
-from app.web.urls import AROUND, COMPARE
+from app.web.urls.paths import AROUND, COMPARE
 
 PREFIX = "/api/v1"
 router = APIRouter(prefix=PREFIX, route_class=PatientRoute)

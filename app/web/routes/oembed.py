@@ -15,7 +15,7 @@ from app.web.http.embedding import EMBED
 from app.web.http.site import resources_of, urls_of
 from app.web.http.targets import find_route, take_off_root
 from app.web.query.sharing import OembedQuery
-from app.web.urls import (
+from app.web.urls.paths import (
     ALIKE,
     AROUND,
     CENSUS,

@@ -38,7 +38,7 @@ from app.web.http.targets import take_off_root
 from app.web.http.threads import answer_in_long_thread, make_in_long_thread
 from app.web.query.matrix import CompareQuery, PageQuery
 from app.web.query.model import CensusQuery, JumpQuery, NotableQuery
-from app.web.urls import WALKED_BASES
+from app.web.urls.finding import WALKED_BASES
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 

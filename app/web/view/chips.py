@@ -17,7 +17,8 @@ from app.core.plain_text import spell_out
 from app.explorer.pages.rays import Hit, Token
 from app.explorer.view import View
 from app.models.vocabulary import TokenEntry
-from app.web.urls import TokenLinks, Urls
+from app.web.urls.places import TokenLinks
+from app.web.urls.urls import Urls
 from app.web.view.numbers import ordinal
 
 LONGEST_TITLE = 600

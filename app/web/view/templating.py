@@ -44,7 +44,8 @@ from app.explorer.view import SORTS
 from app.explorer.visits.jobs import format_duration, format_rate
 from app.models.token_filter import FREQUENT
 from app.store.jobs import Task
-from app.web.urls import Urls, format_direction, format_head
+from app.web.urls.spelling import format_direction, format_head
+from app.web.urls.urls import Urls
 from app.web.view import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.view.assets import Asset
 from app.web.view.chips import bar_rows, bars, chip_row, chips, entry_row, plain_chips, plain_text, word_row

@@ -15,7 +15,7 @@ from app.explorer.visits import browse, census, compare, vectors
 from app.jobs.precompute import precompute
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
-from app.web.urls import Urls
+from app.web.urls.urls import Urls
 
 OV = parse("tiny/L1/H2/ov")
 USED, QK = OV.in_basis("used"), parse("tiny/L1/H2/qk")

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from app.explorer.pages.maps import HomePage, ModelEntry
 from app.explorer.visits import browse, orders
 from app.models.token_filter import TokenFilter
-from app.web.urls import Urls
+from app.web.urls.urls import Urls
 from app.web.view.glossary import NOTES, TERMS
 from tests.pages import CENSUS_PAGE, DIRECTION_PAGE, MATRIX_PAGE, NOTABLE_PAGE
 

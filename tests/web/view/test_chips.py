@@ -8,7 +8,8 @@ from app.core.judging.forms import form_of
 from app.explorer.pages.rays import Hit, Token
 from app.explorer.view import View
 from app.models.vocabulary import TokenEntry
-from app.web.urls import TokenLinks, Urls
+from app.web.urls.places import TokenLinks
+from app.web.urls.urls import Urls
 from app.web.view.chips import (
     LONGEST_TITLE,
     Chip,

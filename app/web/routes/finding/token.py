@@ -20,7 +20,7 @@ from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import answer_in_search_thread
 from app.web.query.finding import HeadOfQuery, TextQuery
 from app.web.query.form import ViewQuery
-from app.web.urls import TOKEN
+from app.web.urls.paths import TOKEN
 
 router = APIRouter(route_class=PatientRoute)
 

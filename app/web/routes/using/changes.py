@@ -34,7 +34,7 @@ from app.web.http.site import require_continuer, require_prompter, resources_of,
 from app.web.http.streams import News, NewsStream
 from app.web.query.changing import ChangeQuery, EditQuery, SaraQuery, SteerQuery
 from app.web.query.form import ViewQuery
-from app.web.urls import EDIT, PROMPTS, SARA, STEER
+from app.web.urls.paths import EDIT, PROMPTS, SARA, STEER
 from app.web.view.templating import PAGE_TEMPLATES
 
 router = APIRouter(route_class=PatientRoute)

@@ -21,7 +21,7 @@ from app.web.http.forms import read_form
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
 from app.web.query.changing import ExperimentFormQuery, ExperimentPageQuery, ExperimentQuery
-from app.web.urls import EXPERIMENTS
+from app.web.urls.paths import EXPERIMENTS
 
 router = APIRouter(route_class=PatientRoute)
 

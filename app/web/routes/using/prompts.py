@@ -30,7 +30,7 @@ from app.web.http.forms import read_form
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
 from app.web.query.using import CourseQuery, FormQuery, LensQuery, PairsQuery, PromptQuery, SpokenQuery, WhyQuery
-from app.web.urls import COURSE, EDIT, PROMPTS, STEER
+from app.web.urls.paths import COURSE, EDIT, PROMPTS, STEER
 
 router = APIRouter(route_class=PatientRoute)
 
