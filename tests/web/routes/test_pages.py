@@ -314,7 +314,7 @@ def test_a_link_that_is_none_leads_nowhere(client, link):
 
 
 def test_what_a_pasted_link_asks_is_never_ours_to_obey(client):
-    builders = [builder for name, builder in vars(Urls).items() if inspect.isfunction(builder) and name[0] != "_"]
+    builders = [builder for name, builder in inspect.getmembers(Urls, inspect.isfunction) if name[0] != "_"]
     names = {name for builder in builders for name in inspect.signature(builder).parameters}
     names |= {"always", "kept", "root", "origin", "url", "request", "link", "visited", "asked", "path"}
     assert {"self", "address", "view", "under", "changes"} <= names

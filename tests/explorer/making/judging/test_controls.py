@@ -71,7 +71,7 @@ def coherences(table, trained, rays):
 def units(table, trained):
     """Without what the trained tokens share."""
     centred = table - table[trained].mean(axis=0)
-    components = np.linalg.svd(centred[trained])[2][: table.shape[1] // 16]
+    components = np.linalg.svd(centred[trained], full_matrices=False)[2][: table.shape[1] // 16]
     own = centred - centred @ components.T @ components
     return own / np.linalg.norm(own, axis=1, keepdims=True)
 
