@@ -83,9 +83,11 @@ def page_answer(request: Request, page: object, headers: Mapping[str, str] | Non
     picture = PAGE_TEMPLATES[type(page)]
     if not wants_fragment(request):
         framed = picture.may_be_framed and is_embedded(request.query_params)
-        out = dict(headers or {}) | (allow_frames(site_of(request).settings.frame_ancestors) if framed else {})
+        out = dict(headers or {}) | (frame_headers(request) if framed else {})
         return html_answer(request, picture.whole, headers=out, page=page, layout="base.html", framed=framed)
     if is_from_waiting_page(request):
+        if is_embedded(request.query_params):
+            return reload_answer(request)
         return html_answer(
             request,
             picture.whole,
@@ -96,6 +98,16 @@ def page_answer(request: Request, page: object, headers: Mapping[str, str] | Non
         )
     part = picture.parts.get(target_of(request), picture.fragment or picture.whole)
     return html_answer(request, part, headers=headers, page=page, layout="part.html")
+
+
+def reload_answer(request: Request) -> Response:
+    """Answer a page that waits in a frame: it is loaded again, since only a whole page says whether it may be framed."""
+    return content_answer(request, b"", "text/html; charset=utf-8", headers=NO_STORE | {"HX-Refresh": "true"})
+
+
+def frame_headers(request: Request) -> dict[str, str]:
+    """Return the header of an answer that the sites of the settings may show in a frame."""
+    return allow_frames(site_of(request).settings.frame_ancestors)
 
 
 def html_answer(

@@ -44,11 +44,14 @@ from app.web.http.answers import (
     RESUME_SECONDS,
     VARY,
     WAITING_ID,
+    frame_headers,
     html_answer,
     is_from_waiting_page,
+    reload_answer,
     target_of,
     wants_fragment,
 )
+from app.web.http.embedding import is_embedded, take_off_embed
 from app.web.http.redirects import Spot, find_redirect, read_spot, spell_path, trim_query
 from app.web.http.security import HEADERS
 from app.web.http.site import resources_of, site_of
@@ -157,6 +160,13 @@ class Problem:
     """Id of the job that imports the model, running or failed."""
     retry_after: int = 0
     """Seconds until asking again may help; 0 where it will not."""
+
+    @property
+    def link(self) -> str:
+        """The path that was asked for, as it is outside of a frame."""
+        path, _, query = self.path.partition("?")
+        left = take_off_embed(query)
+        return f"{path}?{left}" if left else path
 
     @property
     def percent(self) -> int | None:
@@ -313,8 +323,14 @@ def _answer_problem(request: Request, problem: Problem) -> Response:
         title = problem.title if problem.title.endswith("…") else f"{problem.title}."
         return PlainTextResponse(f"{title} {problem.detail}\n", status, headers | CORS_HEADERS)
     if not wants_fragment(request):
-        return html_answer(request, "problem.html", problem.status, headers, problem=problem)
+        framed = (
+            is_embedded(request.query_params) and problem.status != 403
+        )  # what is refused is refused in a frame too
+        headers |= frame_headers(request) if framed else {}
+        return html_answer(request, "problem.html", problem.status, headers, problem=problem, framed=framed)
     if is_from_waiting_page(request) and problem.error not in RETRIED_ERRORS:
+        if is_embedded(request.query_params):
+            return reload_answer(request)
         return html_answer(request, "problem.html", problem.status, REPLACE_MAIN | headers, problem=problem)
     part = "waiting" if is_from_waiting_page(request) and problem.status == 202 else "problem"
     return html_answer(request, f"_fragments/{part}.html", problem.status, headers, problem=problem)

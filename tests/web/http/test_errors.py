@@ -7,6 +7,7 @@ from app.explorer.visits import browse
 from app.web.http import errors
 
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#tables"}
+WAITS = PARTIAL | {"HX-Target": "section#progress"}
 UNKNOWN = [
     ("/tiny/L9", "L0 to L1"),
     ("/tiny/L0/H9", "H0 to H3"),
@@ -122,6 +123,32 @@ def test_what_is_being_computed_shows_progress_and_comes_back(failing):
     assert "What takes long goes on while this page is open." in page.text
 
 
+def test_in_a_frame_too_what_is_on_its_way_comes(failing, tags):
+    for coming in (NotReady("Reading L1H2", 3, 8), Busy("Too much")):
+        page = failing(coming).get("/tiny/L1/H2?weights=raw&embed=1")
+        assert "frame-ancestors *" in page.headers["Content-Security-Policy"]
+        found = tags(page.text).found
+        links = [of["href"] for tag, of in found if tag == "a"]
+        assert links
+        assert not [link for link in links if "embed" in link]
+        if page.status_code == 202:
+            (again,) = [of["hx-get"] for _, of in found if "hx-get" in of]
+            assert again == "/tiny/L1/H2?weights=raw&embed=1"
+            assert "Reading L1H2" in failing(coming).get(again, headers=WAITS).text
+
+
+def test_in_a_frame_what_comes_is_loaded_as_a_whole_page(client, failing):
+    """A part would be shown whether or not its page may be framed."""
+    failed = failing(ComputationFailed("The matrix holds NaN"))
+    for answer in (
+        client.get("/tiny/L1/H2?embed=1", headers=WAITS),
+        client.get("/tiny/L9?embed=1", headers=WAITS),
+        failed.get("/tiny/L1/H2?embed=1", headers=WAITS),
+    ):
+        assert (answer.status_code, answer.text, answer.headers["HX-Refresh"]) == (200, "", "true")
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
 def test_what_rests_is_asked_for_sooner(failing):
     soon = failing(NotReady("Reading L1H2", 3, 8, rests=True)).get("/tiny/L1/H2")
     late = failing(NotReady("Reading L1H2", 3, 8)).get("/tiny/L1/H2")
@@ -138,9 +165,8 @@ def test_a_file_that_is_not_there_yet_is_said_in_plain_words(failing):
 
 
 def test_a_page_that_waits_has_the_heading_of_what_it_waits_for_now(failing, tags):
-    waits = PARTIAL | {"HX-Target": "section#progress"}
     was = failing(Importing("demo is being imported", 1, 2, None)).get("/tiny/L1/H2")
-    now = failing(NotReady("The map is being computed")).get("/tiny/L1/H2", headers=waits)
+    now = failing(NotReady("The map is being computed")).get("/tiny/L1/H2", headers=WAITS)
     (heading,) = [of for tag, of in tags(was.text).found if tag == "h1"]
     (other,) = [of for tag, of in tags(now.text).found if tag == "h1"]
     assert (heading["id"], "hx-swap-oob" in other) == (other["id"], True)
@@ -186,12 +212,11 @@ def test_a_page_that_waits_says_where_it_is_and_where_its_links_lead(failing, ta
 
 
 def test_what_fails_while_a_page_waits_is_a_page_in_its_place(failing):
-    waits = PARTIAL | {"HX-Target": "section#progress"}
-    failed = failing(ComputationFailed("The matrix holds NaN")).get("/tiny/L1/H2", headers=waits)
+    failed = failing(ComputationFailed("The matrix holds NaN")).get("/tiny/L1/H2", headers=WAITS)
     assert failed.headers["HX-Retarget"] == "#main"
     assert ">This could not be computed</h1>" in failed.text
     for coming in (NotReady("Reading"), Busy("Too much")):
-        part = failing(coming).get("/tiny/L1/H2", headers=waits)
+        part = failing(coming).get("/tiny/L1/H2", headers=WAITS)
         assert "HX-Retarget" not in part.headers
         assert '<section class="lazy problem" id="progress" hx-get="/tiny/L1/H2"' in part.text
 

@@ -47,7 +47,7 @@ WITH_CARDS_OF_PLACES = {
     "/tiny/L1/H2/ov/compare": "/tiny/L1/H2/ov",
 }
 FRAMED = (*WITH_CARDS, *WITH_CARDS_OF_PLACES)
-UNFRAMED = ("/tiny/prompt", "/tiny/x", "/tiny/sara", "/-/glossary", "/-/settings", "/docs", "/tiny/L9", "/tiny/blind")
+UNFRAMED = ("/tiny/prompt", "/tiny/x", "/tiny/sara", "/-/glossary", "/-/settings", "/docs", "/tiny/blind")
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +164,20 @@ def test_a_page_that_asks_nothing_of_a_visitor_may_be_framed(reader, path):
 def test_no_other_page_is(reader, path):
     for asked in (f"{path}?embed=1", f"{path}?embed=0", f"/api/v1{path}?embed=1"):
         assert policy_of(reader.get(asked)) == "'none'"
+
+
+def test_a_frame_says_why_a_page_is_not_there(reader):
+    framed = reader.get("/tiny/L9?embed=1&weights=raw")
+    assert (framed.status_code, policy_of(framed)) == (404, "*")
+    assert "tiny has layers L0 to L1" in framed.text
+    assert "<header" not in framed.text
+    assert policy_of(reader.get("/tiny/L9")) == "'none'"
+    assert policy_of(reader.get("/tiny/L9?embed=1", headers={"HX-Request": "true", "HX-Request-Type": "partial"})) == (
+        "'none'"
+    )
+    elsewhere = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+    refused = reader.get("/tiny/prompt?embed=1", headers=elsewhere)
+    assert (refused.status_code, policy_of(refused)) == (403, "'none'")
 
 
 def test_pages_that_post_are_marked_as_not_to_be_framed(reader):
