@@ -112,11 +112,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 
 
 class ByRoom(LoadScopeScheduling):
-    """A scheduler that gives each file, and all of `browser` or `server`, to one worker: its tests share fixtures."""
+    """A scheduler that gives each file to one worker, and so all of `browser` or `server`, whose tests share fixtures.
+
+    Those in `browser/own` share none.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        room = _name_room(nodeid)
-        return room if room in {"browser", "server"} else nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        folder = file.rpartition("/")[0]
+        return folder if folder in {"tests/browser", "tests/server"} else file
 
 
 def _name_room(nodeid: str) -> str:

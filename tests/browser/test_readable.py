@@ -44,7 +44,7 @@ def test_a_click_on_z_sorts_by_it_and_back_undoes_that(page: Page):
 
 
 def test_a_choice_filters_the_rows_and_keeps_the_rest(page: Page):
-    page.goto("/demo/L3/H5/ov?sort=weakest&weights=raw")
+    arrive(page, "/demo/L3/H5/ov?sort=weakest&weights=raw")
     rows = page.locator("table.directions tbody tr")
     n = rows.count()
     page.locator("#only").select_option("readable")

@@ -23,6 +23,16 @@ def test_from_the_front_page_to_a_direction_and_back(page: Page):
     expect(page.locator("#p bdi")).to_have_text(tokens)
 
 
+def test_with_one_model_its_page_says_the_same(page: Page):
+    page.goto("/demo/notable")
+    expect(page.locator("#notable")).to_be_visible()
+    expect(page.locator("#notable [role=status]")).to_have_count(0)  # no layer is missing
+    page.goto("/")
+    expect(page).to_have_url(re.compile(r"/demo$"))
+    expect(page.locator(".lede")).to_contain_text("What do a transformer’s weights read and write?")
+    expect(page.get_by_role("heading", name="How to read one")).to_be_visible()
+
+
 def test_the_gallery_arrives_and_leads_to_directions(page: Page):
     page.goto("/demo")
     first = page.locator("#gallery .gallery li > a").first

@@ -27,6 +27,7 @@ def test_the_gallery_is_a_page_of_its_own_and_then_a_part_of_the_model(visit: Ca
     page.goto("/demo/notable")
     rays = page.locator("#notable .gallery li > a")
     expect(rays.first).to_be_visible()
+    expect(page.locator("#notable [role=status]")).to_have_count(0)  # no layer is missing
     found = rays.all_inner_texts()[:16]
     page.goto("/demo")
     expect(page.locator("#gallery .gallery li > a")).to_have_text(found)

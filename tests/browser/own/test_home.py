@@ -65,13 +65,3 @@ def test_a_model_that_nobody_has_read_yet_is_no_empty_screen(
         else:
             expect(page.get_by_role("link", name="The most readable ones")).to_be_visible()
         page.goto("about:blank")
-
-
-def test_with_one_model_its_page_says_the_same(page: Page):
-    page.goto("/demo/notable")
-    expect(page.locator("#notable")).to_be_visible()
-    expect(page.locator("#notable [role=status]")).to_have_count(0)  # no layer is missing
-    page.goto("/")
-    expect(page).to_have_url(re.compile(r"/demo$"))
-    expect(page.locator(".lede")).to_contain_text(QUESTION)
-    expect(page.get_by_role("heading", name="How to read one")).to_be_visible()
