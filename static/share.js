@@ -1,4 +1,4 @@
-// What a visitor takes along: figures as SVG and PNG, tables as Markdown, LaTeX and CSV, stars and notes of their own.
+// What a visitor takes along: stars and notes of their own here, figures and tables in save.js, once they are asked for.
 // Nothing here is sent anywhere. Every page works without it.
 (() => {
   "use strict";
@@ -9,11 +9,6 @@
       "(~(raw|folded))?$",
   );
   const LONGEST_NOTE = 4000, MOST_PLACES = 2000, MOST_LISTED = 50;
-  const STYLES = [
-    "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "opacity", "font-family",
-    "font-size", "font-weight", "text-anchor", "dominant-baseline", "vector-effect", "display", "visibility", "transform",
-  ];
-  const root = document.documentElement;
   const make = (tag, text, attributes = {}) => {
     const made = document.createElement(tag);
     if (text) made.textContent = text;
@@ -35,203 +30,12 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
-  const slug = (text) => text.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "").toLowerCase();
-  const named = (label) => `${slug(location.pathname) || "singular-lens"}-${slug(label).slice(0, 60) || "figure"}`;
-
-  // Figures: charts are SVG whose colours the style sheet decides, so they are written into a copy; maps and coloured texts
-  // are drawn box by box.
-  const figures = () => [...document.querySelectorAll("main :is(svg[role], table.heat, .strip)")].filter((one) => one.getBoundingClientRect().width > 40);
-  const labelOf = (one) =>
-    one.getAttribute("aria-label") || one.querySelector("title")?.textContent || one.caption?.textContent || one.closest("section[aria-label]")?.getAttribute("aria-label") || one.closest("section")?.querySelector("h2")?.textContent || "figure";
-
-  function inTheme(theme, make) {
-    const before = root.dataset.theme;
-    root.dataset.theme = theme === "dark" ? "dark" : "light";
+  async function openSave(button) {
     try {
-      return make();
-    } finally {
-      before === undefined ? delete root.dataset.theme : (root.dataset.theme = before);
-    }
-  }
-
-  const draw = (tag, attributes, text = "") => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.textContent = text;
-    return made;
-  };
-
-  // What a mixture of colours comes to, as every program reads it.
-  const plain = (colour) =>
-    colour.replace(/color\(srgb ([^ )]+) ([^ )]+) ([^ )]+)([^)]*)\)/g, (_, r, g, b, a) => `rgb(${[r, g, b].map((one) => Math.round(255 * one))}${a.replace(" /", ",")})`);
-
-  function drawBoxes(figure) {
-    const { x, y, width, height } = figure.getBoundingClientRect(), sheet = draw("svg", { viewBox: `0 0 ${width} ${height}` });
-    for (const one of [figure, ...figure.querySelectorAll("*")]) {
-      const style = getComputedStyle(one), box = one.getBoundingClientRect();
-      if (style.visibility === "hidden" || box.width < 2) continue;
-      if (!/, 0\)$|transparent/.test(style.backgroundColor)) {
-        sheet.append(draw("rect", { x: box.x - x, y: box.y - y, width: box.width, height: box.height, fill: plain(style.backgroundColor) }));
-      }
-      for (const piece of one.childNodes) {
-        if (!piece.data?.trim()) continue;
-        const range = document.createRange();
-        range.selectNode(piece);
-        const at = range.getBoundingClientRect();
-        sheet.append(draw("text", { x: at.x - x, y: at.y - y + 0.76 * at.height, fill: plain(style.color), "font-size": style.fontSize, "font-family": style.fontFamily }, piece.data));
-      }
-    }
-    return sheet;
-  }
-
-  // `times`: how much larger it is drawn, where lines keep their width however large.
-  function copyFigure(figure, theme, times = 1) {
-    return inTheme(theme, () => {
-      const { width, height } = figure.getBoundingClientRect();
-      const isDrawn = figure instanceof SVGElement, copy = isDrawn ? figure.cloneNode(true) : drawBoxes(figure);
-      const whole = [figure, ...figure.querySelectorAll("*")];
-      (isDrawn ? [copy, ...copy.querySelectorAll("*")] : []).forEach((one, at) => {
-        const style = getComputedStyle(whole[at]);
-        for (const name of STYLES) {
-          const value = plain(style.getPropertyValue(name));
-          if (value && !["none", "normal", "auto", "visible", "inline"].includes(value)) one.setAttribute(name, value);
-          else if (value === "none" && (name === "fill" || name === "display")) one.setAttribute(name, value);
-        }
-        if (style.vectorEffect === "non-scaling-stroke") {
-          for (const name of ["stroke-width", "stroke-dasharray"]) {
-            const value = one.getAttribute(name);
-            if (value) one.setAttribute(name, value.replace(/[\d.]+/g, (number) => times * Number(number)));
-          }
-        }
-        for (const name of ["class", "href", "tabindex", "role", "aria-current"]) one.removeAttribute(name);
-      });
-      const paper = theme === "print" ? "#ffffff" : getComputedStyle(root).backgroundColor;
-      const margin = 60, sheet = draw("svg", { xmlns: "http://www.w3.org/2000/svg", width: width + 2 * margin, height: height + 2 * margin });
-      const back = draw("rect", { width: "100%", height: "100%", fill: paper });
-      for (const [name, value] of Object.entries({ x: margin, y: margin, width, height, overflow: "visible" })) copy.setAttribute(name, value);
-      sheet.append(back, copy);
-      const edge = getComputedStyle(figure), thick = parseFloat(edge.borderBottomWidth);
-      if (thick) { // the base line, which the style sheet draws
-        sheet.append(draw("path", { d: `M${margin} ${margin + height}h${width}`, stroke: edge.borderBottomColor, "stroke-width": thick }));
-      }
-      return { text: new XMLSerializer().serializeToString(sheet), width: width + 2 * margin, height: height + 2 * margin };
-    });
-  }
-
-  async function saveFigure(figure, kind, theme) {
-    const times = kind === "png" ? 3 : 1;
-    const { text, width, height } = copyFigure(figure, theme, times), name = `${named(labelOf(figure))}-${theme}.${kind}`;
-    const svg = new Blob([text], { type: "image/svg+xml" });
-    if (kind === "svg") return offer(svg, name);
-    const image = new Image(), canvas = make("canvas");
-    image.src = URL.createObjectURL(svg);
-    await image.decode();
-    canvas.width = Math.round(times * width);
-    canvas.height = Math.round(times * height);
-    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-    URL.revokeObjectURL(image.src);
-    canvas.toBlob((png) => offer(png, name), "image/png");
-  }
-
-  // Tables: what is read, cell by cell.
-  const tables = () => [...document.querySelectorAll("main table")];
-  function titleOf(table) {
-    const said = table.caption?.textContent || table.closest("[aria-label]:not(main)")?.getAttribute("aria-label");
-    const above = [...document.querySelectorAll("main :is(h1, h2, h3, summary)")].filter(
-      (one) => one.compareDocumentPosition(table) & Node.DOCUMENT_POSITION_FOLLOWING,
-    );
-    const title = (said || above.at(-1)?.textContent || "table").replace(/\s+/g, " ").trim().slice(0, 80);
-    const alike = tables().filter((other) => other !== table && other.closest("section, details") === table.closest("section, details"));
-    return alike.length && !said ? `${title}: ${words(table.rows[0]).slice(0, 30)}` : title;
-  }
-  // Each piece of text apart from the next, whether it is shown or folded away; what stands in a line of its own behind a bar.
-  const TEXTS = NodeFilter.SHOW_TEXT;
-  function words(cell) {
-    const pieces = [];
-    const walk = document.createTreeWalker(cell, TEXTS);
-    let block = null;
-    while (walk.nextNode()) {
-      const text = walk.currentNode.textContent.replace(/\s+/g, " ").trim(), own = walk.currentNode.parentElement.closest("p, li, dd, td, th");
-      if (!text || walk.currentNode.parentElement.closest("title, desc")) continue;
-      pieces.push(block && own !== block ? `/ ${text}` : text);
-      block = own;
-    }
-    return pieces.join(" ");
-  }
-  const rowsOf = (table) =>
-    [...table.rows].map((row) => [...row.cells].flatMap((cell) => [words(cell), ...Array(cell.colSpan - 1).fill("")]));
-
-  function asMarkdown(rows) {
-    const line = (cells) => `| ${cells.map((cell) => cell.replace(/([\\|`*_<>])/g, "\\$1")).join(" | ")} |`;
-    return [line(rows[0]), `|${" --- |".repeat(rows[0].length)}`, ...rows.slice(1).map(line)].join("\n");
-  }
-
-  const LATEX = {
-    "●": "$\\bullet$", "σ": "$\\sigma$", "≤": "$\\le$", "≥": "$\\ge$", "²": "$^2$", "–": "--", "↵": "$\\hookleftarrow$", "→": "$\\rightarrow$", "…": "\\dots{}",
-    "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "−": "$-$", "×": "$\\times$", "·": "\\textperiodcentered{}" };
-
-  function asLatex(rows) {
-    const escape = (cell) => cell.replace(/[\\~^−×·●σ≤≥²–↵→…&%$#_{}]/g, (one) => LATEX[one] ?? `\\${one}`);
-    const line = (cells) => `${cells.map(escape).join(" & ")} \\\\`;
-    const [head, ...body] = rows;
-    const numeric = (column) => body.every((row) => !row[column] || /^[+−-]?[\d.,]+(e[+-]?\d+)?%?$/.test(row[column]));
-    const columns = head.map((_, column) => (numeric(column) ? "r" : "l")).join("");
-    return [
-      "% \\usepackage{booktabs}", `\\begin{tabular}{${columns}}`, "\\toprule", line(head), "\\midrule", ...body.map(line), "\\bottomrule", "\\end{tabular}",
-    ].join("\n");
-  }
-
-  function asCsv(rows) {
-    // A spreadsheet takes what begins so for a formula.
-    const plain = (cell) => (/^[+−-]?[\d.,]+(e[+−-]?\d+)?%?$/.test(cell) ? cell.replaceAll("−", "-").replace(/^\+/, "") : cell);
-    const safe = (cell) => (/^[=+@\t\r]/.test(cell) || /^-(?![\d.])/.test(cell) ? `'${cell}` : cell);
-    return rows.map((cells) => cells.map((cell) => `"${safe(plain(cell)).replaceAll('"', '""')}"`).join(",")).join("\r\n");
-  }
-
-  const FORMS = { Markdown: asMarkdown, LaTeX: asLatex, CSV: asCsv };
-
-  async function copyTable(table, form) {
-    const text = FORMS[form](rowsOf(table));
-    try {
-      await navigator.clipboard.writeText(text);
-      say(`Copied as ${form}`);
+      (await import(button.dataset.script)).openSave({ make, offer, say });
     } catch {
-      offer(new Blob([text], { type: "text/plain" }), `${named(titleOf(table))}.${{ Markdown: "md", LaTeX: "tex", CSV: "csv" }[form]}`);
+      say("The script for this did not come: try again.");
     }
-  }
-
-  function openSave() {
-    document.getElementById("save")?.remove();
-    const dialog = make("dialog", "", { id: "save", "aria-labelledby": "save-title" });
-    dialog.append(make("h2", "Save figures and tables", { id: "save-title" }));
-    const theme = make("select", "", { id: "save-theme" });
-    for (const one of ["light", "dark", "print"]) theme.append(make("option", one, { value: one }));
-    const choose = make("p");
-    choose.append(make("label", "Figures in colours for", { for: "save-theme" }), " ", theme);
-    const list = make("ul", "", { class: "saved" });
-    for (const figure of figures()) {
-      const row = make("li", `${labelOf(figure)} `);
-      for (const kind of ["svg", "png"]) {
-        const button = make("button", kind.toUpperCase(), { type: "button", "aria-label": `${labelOf(figure)} as ${kind.toUpperCase()}` });
-        button.addEventListener("click", () => saveFigure(figure, kind, theme.value));
-        row.append(button, " ");
-      }
-      list.append(row);
-    }
-    for (const table of tables()) {
-      const row = make("li", `${titleOf(table)} `);
-      for (const form of Object.keys(FORMS)) {
-        const button = make("button", form, { type: "button", "aria-label": `${titleOf(table)} as ${form}` });
-        button.addEventListener("click", () => copyTable(table, form));
-        row.append(button, " ");
-      }
-      list.append(row);
-    }
-    const close = make("form", "", { method: "dialog" });
-    close.append(make("button", "Close"));
-    dialog.append(choose, list.children.length ? list : make("p", "This page has neither."), close);
-    document.body.append(dialog);
-    dialog.showModal();
   }
 
   // Stars and notes: by address, in this browser. What is there may be anything, and is read as such.
@@ -343,7 +147,8 @@
   }
 
   document.addEventListener("click", (event) => {
-    if (event.target.closest?.("#save-open")) return openSave();
+    const saving = event.target.closest?.("#save-open");
+    if (saving) return openSave(saving);
     const star = event.target.closest?.("#star");
     if (star) {
       const own = readPlaces().get(star.dataset.address);

@@ -107,9 +107,14 @@ def test_a_page_that_says_what_went_wrong(name: str, browser: Browser, demo: str
     context.close()
 
 
-def test_style_and_script_are_light():
+def test_scripts_are_light(page: Page):
     static = Path(__file__).parents[2] / "static"
-    assert sum(file.stat().st_size for file in static.rglob("*.js")) <= 76 * 1024
+    loaded: set[str] = set()
+    page.on("request", lambda request: loaded.add(request.url) if request.resource_type == "script" else None)
+    page.goto("/demo/L2/H3")
+    assert len(loaded) == 3
+    assert sum(len(page.request.get(url).body()) for url in loaded) <= 60 * 1024
+    assert sum(file.stat().st_size for file in static.rglob("*.js")) <= 80 * 1024
 
 
 @pytest.mark.parametrize(

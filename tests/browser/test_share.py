@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import arrive
+
 Visit = Callable[..., Page]
 PLACES = ("/demo/L3/H5/ov/svd/1", "/demo/L2/H3", "/demo/L3/H5/ov?weights=raw")
 
 
 def star(page: Page, path: str) -> None:
-    page.goto(path)
+    arrive(page, path)
     page.get_by_role("button", name="☆ star").click()
     expect(page.get_by_role("button", name="★ starred")).to_have_attribute("aria-pressed", "true")
 
@@ -65,7 +67,7 @@ def test_stars_and_notes_stay_are_taken_along_and_become_a_list(page: Page, visi
 
 @pytest.mark.parametrize("theme", ["light", "dark", "print"])
 def test_a_figure_is_saved_as_it_looks(page: Page, theme: str, tmp_path: Path):
-    page.goto("/demo/L3/H5/ov/svd/1")
+    arrive(page, "/demo/L3/H5/ov/svd/1")
     expect(page.locator(".histogram").first).to_be_visible()
     page.get_by_role("button", name="Save figures and tables").click()
     page.get_by_label("Figures in colours for").select_option(theme)
@@ -83,7 +85,10 @@ def test_a_figure_is_saved_as_it_looks(page: Page, theme: str, tmp_path: Path):
         page.locator("#save").get_by_role("button", name=re.compile("Scores of all tokens.+ as SVG")).first.click()
     caught.value.save_as(file)
     scale = page.locator(".histogram").first.locator("text").all_text_contents()
-    assert re.findall(r"<text[^>]*>([^<]+)</text>", file.read_text(encoding="utf-8")) == scale
+    said = texts_of(file)
+    assert said[0].startswith("Scores of all tokens")  # what it is, and of which page
+    assert set(scale) <= set(said)
+    assert said[-1] == page.title() == "L3H5 OV 1 · singular-lens demo · singular-lens"
     with page.expect_download() as caught:
         page.locator("#save").get_by_role("button", name=re.compile("as PNG")).first.click()
     picture = tmp_path / "figure.png"
@@ -93,16 +98,45 @@ def test_a_figure_is_saved_as_it_looks(page: Page, theme: str, tmp_path: Path):
     assert len(content) > 1_000
 
 
-def test_a_map_is_saved_as_it_looks_too(page: Page, tmp_path: Path):
-    page.goto("/demo")
-    cells = page.locator("table.heat a")
-    shown = [text for text in cells.all_text_contents() if text.strip()]
+def texts_of(file: Path) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]+)</text>", file.read_text(encoding="utf-8"))
+
+
+def save(page: Page, name: str, file: Path) -> Path:
     page.get_by_role("button", name="Save figures and tables").click()
     with page.expect_download() as caught:
-        page.locator("#save").get_by_role("button", name="Map of heads as SVG").click()
-    caught.value.save_as(tmp_path / "map.svg")
-    svg = (tmp_path / "map.svg").read_text(encoding="utf-8")
-    assert set(shown) <= set(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
+        page.locator("#save").get_by_role("button", name=re.compile(name)).first.click()
+    caught.value.save_as(file)
+    return file
+
+
+def test_a_figure_keeps_its_legend(page: Page, tmp_path: Path):
+    arrive(page, "/demo/L3/H5/ov/svd/1")
+    caption = page.locator("figure.explained figcaption").first
+    file = save(page, "Coherence of .+ as SVG", tmp_path / "control.svg")
+    said = set(re.findall(r"\w+", " ".join(texts_of(file))))
+    assert set(re.findall(r"\w+", caption.inner_text())) <= said
+    assert "heights are logarithms of counts" in " ".join(texts_of(file))  # as who cannot see it is told
+
+
+def test_a_spectrum_says_its_first_and_its_last_value(page: Page, tmp_path: Path):
+    arrive(page, "/demo/L3/H5/ov")
+    values = page.request.get("/api/v1/demo/L3/H5/ov").json()["singular_values"]
+    file = save(page, "Singular values of L3H5 OV as SVG", tmp_path / "spectrum.svg")
+    bars = [text.split(" · σ ") for text in texts_of(file) if " · σ " in text]
+    assert [index for index, _ in bars] == ["0", str(len(values) - 1)]
+    assert [float(value) for _, value in bars] == pytest.approx([values[0], values[-1]], rel=1e-3)
+
+
+def test_a_map_is_saved_as_it_looks_too(page: Page, tmp_path: Path):
+    arrive(page, "/demo")
+    cells = page.locator("table.heat a")
+    shown = [text for text in cells.all_text_contents() if text.strip()]
+    file = save(page, "Heads by .+ as SVG", tmp_path / "map.svg")
+    svg = file.read_text(encoding="utf-8")
+    assert set(shown) <= set(texts_of(file))
+    low, high = page.locator("#map .legend span").all_inner_texts()
+    assert texts_of(file)[-3:] == [low, high, page.title()]
     drawn = re.findall('<rect[^>]*fill="([^"]+)"', svg)
     assert len(drawn) > 48  # heads of the demo
     assert len(set(drawn)) > 8
@@ -111,7 +145,7 @@ def test_a_map_is_saved_as_it_looks_too(page: Page, tmp_path: Path):
 
 def test_a_table_is_copied_in_three_forms(visit: Visit, look):
     page = visit(permissions=["clipboard-read", "clipboard-write"])
-    page.goto("/demo/L3/H5/ov")
+    arrive(page, "/demo/L3/H5/ov")
     page.get_by_role("button", name="Save figures and tables").click()
     look(page)
     rows = page.locator("main table").first.locator("tr").count()
