@@ -1,4 +1,4 @@
-"""The bank of a model, opened: numbers of every row in memory, vectors read from disk on demand.
+"""The bank of a model, opened: numbers of every row in memory, and vectors where they are small; else read on demand.
 
 Files are read into buffers, never mapped: one that is cut short or deleted costs one answer. Missing or damaged parts
 are left out, and `share` says so. Knows no query and no page.
@@ -22,6 +22,8 @@ from app.explorer.view import End, Processing
 from app.store.artifacts import Located, Recipe
 from app.store.located import Changed
 
+HELD_BYTES = 2**25
+"""Bytes of vectors up to which they are in memory: reading them for each answer takes longer than multiplying them."""
 CACHED_ROW_BYTES = 12
 """Bytes a row of what is cached with the bank once an order or a token is asked for."""
 
@@ -105,8 +107,11 @@ class Bank:
         n_rows: int,
         moments: Mapping[End, NDArray[np.float32]] | None,
         shadow: Mapping[End, NDArray[np.int32]] | None,
+        held: NDArray[np.float32] | None,
     ) -> None:
         self._model, self._parts = model, tuple(parts)
+        self.held = held
+        """The rows' vectors [n d], where they are in memory."""
         self._of_layer: dict[tuple[int, bool], list[BankPart]] = {}
         for part in parts:
             self._of_layer.setdefault((part.layer, part.is_neuron), []).append(part)
@@ -121,8 +126,11 @@ class Bank:
         """Share of the model's singular rows that are here: 1.0 for a whole bank."""
 
     def vectors(self, at: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Read the unit vectors of these rows [k d]; ComputationFailed where a file has changed under the bank."""
+        """Return the unit vectors of these rows [k d]; ComputationFailed where a file has changed under a bank that reads."""
         at = np.asarray(at, np.intp)
+        if self.held is not None:
+            held: NDArray[np.float32] = self.held[at]
+            return held
         found = np.empty((len(at), self._model.header.d_model), np.float32)
         order = np.argsort(at, kind="stable")
         ends = np.searchsorted(at[order], [part.stop for part in self._parts])
@@ -134,16 +142,20 @@ class Bank:
         return found
 
     def products(self, vector: NDArray[np.floating], where: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Compute the dot product of every row with the vector [n], nan outside `where` [n], reading block by block.
+        """Compute the dot product of every row with the vector [n], nan outside `where` [n].
 
-        For several vectors [d k] at once: [n k]. ComputationFailed where a file has changed under the bank.
+        For several vectors [d k] at once: [n k]. Reads block by block what is not in memory; ComputationFailed where a file
+        has changed under the bank.
         """
         query = np.ascontiguousarray(vector, np.float32)
         found = np.full((len(self.rows.layer), *query.shape[1:]), np.nan, np.float32)
 
         def multiply_part(part: BankPart) -> None:
             own = slice(part.start, part.stop)
-            multiply_rows(part.place, part.array, query, found[own], None if where is None else where[own])
+            if self.held is None:
+                multiply_rows(part.place, part.array, query, found[own], None if where is None else where[own])
+            elif where is None or where[own].any():
+                np.dot(self.held[own], query, out=found[own])
 
         with report_changes(self._model):
             run_in_parallel(multiply_part, self._parts)
@@ -213,7 +225,9 @@ def _open_parts(r: Resources, model: OpenModel, processing: Processing, parts: S
     rows = _read_rows(opened)
     if rows.ids.size and not -1 <= rows.ids.min() <= rows.ids.max() < model.header.d_vocab:
         raise Changed("there is no such token")
-    return Bank(model, rows, opened, n_rows, _read_moments(r, parts), _read_shadow(r, parts))
+    is_small = 4 * opened[-1].stop * model.header.d_model <= HELD_BYTES
+    held = _read_vectors(opened) if is_small else None
+    return Bank(model, rows, opened, n_rows, _read_moments(r, parts), _read_shadow(r, parts), held)
 
 
 def _place_parts(found: Sequence[tuple[Recipe, Located]]) -> Iterator[BankPart]:
@@ -243,6 +257,15 @@ def _read_rows(parts: Sequence[BankPart]) -> Rows:
             for name in set(arrays) - own:
                 part.place.read_into(handle, name, 0, arrays[name][rows])
     return Rows(**arrays)
+
+
+def _read_vectors(parts: Sequence[BankPart]) -> NDArray[np.float32]:
+    vectors = np.empty((parts[-1].stop, parts[0].shape[1]), np.float32)
+    for part in parts:
+        with part.place.open_handle() as handle:
+            read_rows(part.place, handle, part.array, 0, vectors[part.start : part.stop])
+    _check_numbers(vectors)
+    return vectors
 
 
 def _read_moments(r: Resources, parts: Sequence[Recipe]) -> dict[End, NDArray[np.float32]] | None:
@@ -280,5 +303,6 @@ def _count_bytes(bank: Bank) -> int:
     """Count the bytes of a bank and of what is cached with it (`reading.finding.order`, `reading.finding.token`)."""
     arrays = [getattr(bank.rows, field.name) for field in fields(Rows)]
     arrays += [*(bank.moments or {}).values(), *(bank.shadow or {}).values()]
+    arrays += [] if bank.held is None else [bank.held]
     total: int = sum(array.nbytes for array in arrays) + CACHED_ROW_BYTES * len(bank.rows.layer)
     return total

@@ -84,7 +84,7 @@ def _get_buffers(n: int, d: int) -> tuple[NDArray[np.float32], NDArray[np.float3
     """Return two buffers [n d] of this thread."""
     held: NDArray[np.float32] | None = getattr(_room, "held", None)
     if held is None or held.size < 2 * n * d:
-        held = _room.hold_job = np.empty(2 * n * d, np.float32)
+        held = _room.held = np.empty(2 * n * d, np.float32)
     return held[: n * d].reshape(n, d), held[n * d : 2 * n * d].reshape(n, d)
 
 

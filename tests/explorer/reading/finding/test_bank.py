@@ -11,6 +11,7 @@ from app.core.address import parse
 from app.explorer import recipes
 from app.explorer.bank import parts_of
 from app.explorer.errors import ComputationFailed, NotBuilt
+from app.explorer.reading.finding import bank as banks
 from app.explorer.reading.finding import parts, streams
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.reading.finding.readings import open_pairs
@@ -23,6 +24,12 @@ from tests.explorer.banks import build_bank, plant_rows
 @pytest.fixture
 def query():
     return np.random.default_rng(0).normal(size=32)
+
+
+@pytest.fixture
+def streamed(monkeypatch):
+    """No bank is small enough to be in memory."""
+    monkeypatch.setattr(banks, "HELD_BYTES", 0)
 
 
 def svd_parts(model, processing="folded"):
@@ -42,8 +49,10 @@ def test_rows_are_those_of_all_parts(reader, model, exact):
     assert bank.share == 1.0
 
 
+@pytest.mark.parametrize("is_held", [False, True])
 @pytest.mark.parametrize("halved", [False, True])
-def test_vectors_and_products_are_those_of_the_files(reader, model, exact, query, monkeypatch, halved):
+def test_vectors_and_products_are_those_of_the_files(reader, model, exact, query, monkeypatch, halved, is_held):
+    monkeypatch.setattr(banks, "HELD_BYTES", 2**20 if is_held else 0)
     monkeypatch.setattr(streams, "BLOCK_BYTES", 3_000)  # several blocks a part
     if halved:
         for layer in (None, 0, 1):
@@ -52,6 +61,7 @@ def test_vectors_and_products_are_those_of_the_files(reader, model, exact, query
             arrays["halves"] = arrays.pop("vectors").astype(np.float16)
             reader.store.write(recipe, arrays, {})
     bank = open_bank(reader, model, "folded")
+    assert (bank.held is not None) == is_held
     own = [*svd_parts(model), *(recipes.bank(model, layer, "folded", "neuron") for layer in (0, 1))]
     arrays = [exact(part) for part in own]
     every = np.concatenate([part["vectors"] if "vectors" in part else part["halves"] for part in arrays])
@@ -146,7 +156,7 @@ def test_a_damaged_part_is_set_aside_and_left_out(reader, model):
 
 
 @pytest.mark.parametrize("how", ["shortened", "deleted", "replaced"])
-def test_a_file_that_changes_under_an_open_bank_costs_one_answer(reader, model, query, how):
+def test_a_file_that_changes_under_an_open_bank_costs_one_answer(reader, model, query, streamed, how):
     bank = open_bank(reader, model, "folded")
     path = reader.store.path(recipes.bank(model, 1, "folded"))
     data = path.read_bytes()
@@ -275,7 +285,7 @@ def test_an_answer_without_a_damaged_part_is_not_kept(reader, model, kind):
         GROUNDS.reset(token)
 
 
-def test_what_is_no_number_or_no_token_costs_one_answer(reader, model, exact):
+def test_what_is_no_number_or_no_token_costs_one_answer(reader, model, exact, streamed):
     recipe = recipes.bank(model, 1, "folded")
     path, ids, shape = reader.store.path(recipe), exact(recipe)["ids"].copy(), exact(recipe)["vectors"].shape
     bank = open_bank(reader, model, "folded")

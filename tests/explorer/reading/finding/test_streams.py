@@ -4,6 +4,7 @@ import time
 import numpy as np
 import pytest
 
+from app.explorer.reading.finding import streams
 from app.explorer.reading.finding.streams import run_in_parallel, widen_floats
 
 
@@ -47,3 +48,9 @@ def test_nobody_works_any_more_once_an_error_is_told():
     assert 1 <= n < 39  # those that had not begun were dropped
     time.sleep(0.1)
     assert len(ended) == n
+
+
+def test_a_thread_keeps_its_buffers():
+    first, second = (streams._get_buffers(*shape)[0] for shape in ((4, 3), (2, 5)))
+    assert np.shares_memory(first, second)
+    assert second.shape == (2, 5)
