@@ -53,11 +53,6 @@ def test_nothing_else_is_a_static_file(client, name):
     assert client.get(f"/static/{name}").status_code == 404
 
 
-def test_all_javascript_and_style_is_light():
-    scripts = [path.stat().st_size for path in STATIC.rglob("*.js")]
-    assert sum(scripts) <= 76 * 1024
-
-
 def test_crawlers_stay_on_cheap_pages(client):
     lines = client.get("/robots.txt").text.partition("\n\n")[0].splitlines()
     assert lines[0] == "User-agent: *"
