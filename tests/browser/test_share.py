@@ -132,7 +132,7 @@ def test_a_map_is_saved_as_it_looks_too(page: Page, tmp_path: Path):
     arrive(page, "/demo")
     cells = page.locator("table.heat a")
     shown = [text for text in cells.all_text_contents() if text.strip()]
-    file = save(page, "Heads by .+ as SVG", tmp_path / "map.svg")
+    file = save(page, "of every head as SVG", tmp_path / "map.svg")
     svg = file.read_text(encoding="utf-8")
     assert set(shown) <= set(texts_of(file))
     low, high = page.locator("#map .legend span").all_inner_texts()
