@@ -103,7 +103,7 @@ LONGEST_FIRST = ("browser", "server", "survival", "explorer", "web", "models", "
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the longest folders first, where several workers share the tests."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _order_of(_name_room(item.nodeid)))
+        items.sort(key=lambda item: (_order_of(_name_room(item.nodeid)), "/own/" in item.nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
