@@ -94,6 +94,14 @@ def fetched(port, target):
     return int(first.split()[1]), fields, body.decode("utf-8", "replace")
 
 
+def arrived(port, target):
+    """The same, once it is there: on a busy machine a page may be on its way for long, or the queue full."""
+    until = time.monotonic() + 300
+    while "Retry-After" in (answer := fetched(port, target))[1] and time.monotonic() < until:
+        time.sleep(0.5)
+    return answer
+
+
 def links_of(body, fields):
     """Every address in an answer, as it is written there."""
     found = [fields[name] for name in ("Location", "Hx-Redirect", "Hx-Location") if name in fields]
@@ -127,7 +135,7 @@ def crawled(port, of_options):
         if target in found or shapes <= known:
             continue
         known |= set() if target in starts else shapes  # some are errors of places that links lead to as well
-        _, fields, body = found[target] = fetched(port, target)
+        _, fields, body = found[target] = arrived(port, target)
         for link in links_of(body, fields):
             there = urlsplit(urldefrag(urljoin(f"http://127.0.0.1:{port}{target}", link)).url)
             assert there.netloc in {f"127.0.0.1:{port}", "lens.example"}, (target, link)
