@@ -16,11 +16,11 @@ const figures = () => [...document.querySelectorAll("main :is(svg[role], table.h
 const labelOf = (one) =>
   one.getAttribute("aria-label") || one.querySelector("title")?.textContent || one.caption?.textContent || one.closest("section[aria-label]")?.getAttribute("aria-label") || one.closest("section")?.querySelector("h2")?.textContent || "figure";
 
-function inTheme(theme, make) {
+function inTheme(theme, work) {
   const before = root.dataset.theme;
   root.dataset.theme = theme === "dark" ? "dark" : "light";
   try {
-    return make();
+    return work();
   } finally {
     before === undefined ? delete root.dataset.theme : (root.dataset.theme = before);
   }

@@ -323,9 +323,8 @@ def _answer_problem(request: Request, problem: Problem) -> Response:
         title = problem.title if problem.title.endswith("…") else f"{problem.title}."
         return PlainTextResponse(f"{title} {problem.detail}\n", status, headers | CORS_HEADERS)
     if not wants_fragment(request):
-        framed = (
-            is_embedded(request.query_params) and problem.status != 403
-        )  # what is refused is refused in a frame too
+        # What is refused is refused in a frame too.
+        framed = is_embedded(request.query_params) and problem.status != 403
         headers |= frame_headers(request) if framed else {}
         return html_answer(request, "problem.html", problem.status, headers, problem=problem, framed=framed)
     if is_from_waiting_page(request) and problem.error not in RETRIED_ERRORS:

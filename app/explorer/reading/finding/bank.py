@@ -15,7 +15,7 @@ from app.explorer.bank import count_rows
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
 from app.explorer.reading.finding.parts import get_or_build, locate_parts, not_built_error, recipes_for, report_changes
-from app.explorer.reading.finding.streams import multiply_rows, read_rows, run_in_parallel
+from app.explorer.reading.finding.streams import multiply_rows, read_parts, read_rows, run_in_parallel
 from app.explorer.recipes import layer_of
 from app.explorer.resources import Resources
 from app.explorer.view import End, Processing
@@ -261,9 +261,7 @@ def _read_rows(parts: Sequence[BankPart]) -> Rows:
 
 def _read_vectors(parts: Sequence[BankPart]) -> NDArray[np.float32]:
     vectors = np.empty((parts[-1].stop, parts[0].shape[1]), np.float32)
-    for part in parts:
-        with part.place.open_handle() as handle:
-            read_rows(part.place, handle, part.array, 0, vectors[part.start : part.stop])
+    read_parts(((part.place, part.array) for part in parts), vectors)
     _check_numbers(vectors)
     return vectors
 

@@ -38,6 +38,16 @@ def read_rows(
     widen_floats(few, out)
 
 
+def read_parts(parts: Iterable[tuple[Located, str]], out: NDArray[np.float32]) -> None:
+    """Fill `out` with all rows of the named array of each part, one part after the other."""
+    first = 0
+    for place, name in parts:
+        last = first + place.stretches[name].shape[0]
+        with place.open_handle() as handle:
+            read_rows(place, handle, name, 0, out[first:last])
+        first = last
+
+
 def multiply_rows(
     place: Located,
     name: str,

@@ -11,7 +11,7 @@ from app.explorer.inventory import end_of
 from app.explorer.layout import WORDS_PART
 from app.explorer.library import OpenModel
 from app.explorer.reading.finding.parts import get_or_build, locate_parts, not_built_error, recipes_for, report_changes
-from app.explorer.reading.finding.streams import multiply_rows, read_rows, run_in_parallel
+from app.explorer.reading.finding.streams import multiply_rows, read_parts, read_rows, run_in_parallel
 from app.explorer.resources import Resources
 from app.explorer.view import End, Processing
 from app.store.artifacts import Located
@@ -97,8 +97,5 @@ def array_of(place: Located) -> str:
 
 def _read_table(model: OpenModel, places: tuple[Located, ...]) -> NDArray[np.float32]:
     table = np.empty((model.header.d_vocab, model.header.d_model), np.float32)
-    for part, place in enumerate(places):
-        with place.open_handle() as handle:
-            own = word_ids(model, part)
-            read_rows(place, handle, array_of(place), 0, table[own.start : own.stop])
+    read_parts(((place, array_of(place)) for place in places), table)
     return table
